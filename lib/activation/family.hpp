@@ -1,0 +1,53 @@
+// family.hpp: what the families of activations have in common; an activation derives from one of them.
+//
+// value(x) is phi and slope(x) its derivative, for a vector of x = unit * s + shift.
+#pragma once
+
+#include "kernel/math.hpp"
+#include "tiles.hpp"
+
+namespace hone::activation {
+namespace {
+
+struct Any {
+    static constexpr bool joint = false;  // one normaliser for a group of heads
+    static constexpr bool takes_sink = false, takes_log_prior = false, takes_shift = false;
+    static constexpr bool takes_weight = false, takes_softmax_n = false;
+};
+
+// p = e^(s - L), L = log(sum e^s + e^offset): taken to base 2, with the row maximum subtracted.
+struct Exponential : Any {
+    static constexpr bool normalised = true, subtracts_maximum = true;
+    static constexpr double unit = kLog2e;
+    template <class T>
+    static Vec<T> value(Vec<T> x) {
+        return exp2(x);
+    }
+    template <class T>
+    static Vec<T> slope(Vec<T> x) {
+        return exp2(x);
+    }
+    // The logit beside the keys' own in the normaliser of one head.
+    template <class T>
+    static T offset(const Parameters<T>&, std::int64_t) {
+        return -static_cast<T>(__builtin_inf());
+    }
+};
+
+// p = phi(s) / sum phi(s), for a phi > 0 that needs no shift.
+struct Normalised : Any {
+    static constexpr bool normalised = true, subtracts_maximum = false;
+    static constexpr double unit = 1;
+};
+
+// p = w phi(s + b).
+struct ElementWise : Any {
+    static constexpr bool normalised = false, subtracts_maximum = false;
+    static constexpr bool takes_shift = true, takes_weight = true;
+    static constexpr double unit = 1;
+    static double default_shift(double) { return 0; }
+    static double default_weight(double keys) { return 1 / keys; }
+};
+
+}  // namespace
+}  // namespace hone::activation

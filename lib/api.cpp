@@ -1,0 +1,132 @@
+// api.cpp: the public calls: validate, plan, find the workspace, dispatch, run.
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "dispatch.hpp"
+#include "error.hpp"
+#include "plan.hpp"
+#include "run.hpp"
+#include "validate.hpp"
+
+namespace hone {
+namespace {
+
+thread_local char last_error[512] = "";
+
+ForwardPlan plan_of(const hone_problem& p, const hone_forward_args& a, const Machine& machine) {
+    return plan_forward(p, a, *activation_info(p.activation), machine);
+}
+
+BackwardPlan plan_of(const hone_problem& p, const hone_backward_args& a, const Machine& machine) {
+    return plan_backward(p, a, *activation_info(p.activation), machine);
+}
+
+Machine machine_for(const hone_problem& p, const Unit& unit) {
+    return {thread_count(p.threads), p.dtype == HONE_FLOAT64 ? unit.f64.panel : unit.f32.panel};
+}
+
+// The workspace may start anywhere; its first aligned byte is used.
+template <class Plan>
+std::size_t needed_bytes(const Plan& plan) {
+    return plan.bytes + kAlignment - 1;
+}
+
+std::byte* align(void* workspace) {
+    const auto at = reinterpret_cast<std::uintptr_t>(workspace);
+    return reinterpret_cast<std::byte*>((at + kAlignment - 1) / kAlignment * kAlignment);
+}
+
+struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+};
+
+template <class Args>
+hone_status call(const hone_problem* problem, const Args* args) {
+    hone_status status = validate(problem, args);
+    if (status != HONE_OK) return status;
+    const Unit* unit = nullptr;
+    if ((status = choose_unit(problem->isa, &unit))) return status;
+    const auto plan = plan_of(*problem, *args, machine_for(*problem, *unit));
+    const std::size_t needed = needed_bytes(plan);
+    if ((status = validate_workspace(args->workspace, args->workspace_bytes, needed))) return status;
+    std::unique_ptr<void, Free> own;
+    void* workspace = args->workspace;
+    if (!workspace) {
+        own.reset(std::malloc(needed));
+        if (!own) return fail(HONE_OUT_OF_MEMORY, "workspace: its %zu bytes could not be allocated", needed);
+        workspace = own.get();
+    }
+    const double score_unit = unit->score_unit[problem->activation];
+    if (problem->dtype == HONE_FLOAT64)
+        run(plan, unit->f64, *problem, *args, score_unit, align(workspace));
+    else
+        run(plan, unit->f32, *problem, *args, score_unit, align(workspace));
+    return HONE_OK;
+}
+
+template <class Args>
+hone_status workspace(const hone_problem* problem, const Args* args, std::size_t* bytes) {
+    if (!bytes) return fail(HONE_INVALID_ARGUMENT, "bytes: is NULL; should point to a size_t");
+    hone_status status = validate(problem, args);
+    if (status != HONE_OK) return status;
+    const Unit* unit = nullptr;
+    if ((status = choose_unit(problem->isa, &unit))) return status;
+    *bytes = needed_bytes(plan_of(*problem, *args, machine_for(*problem, *unit)));
+    return HONE_OK;
+}
+
+}  // namespace
+
+hone_status fail(hone_status status, const char* format, ...) {
+    va_list values;
+    va_start(values, format);
+    std::vsnprintf(last_error, sizeof(last_error), format, values);
+    va_end(values);
+    return status;
+}
+
+}  // namespace hone
+
+extern "C" {
+
+hone_status hone_forward(const hone_problem* problem, const hone_forward_args* args) {
+    return hone::call(problem, args);
+}
+
+hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args) {
+    return hone::call(problem, args);
+}
+
+hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
+                                   size_t* bytes) {
+    return hone::workspace(problem, args, bytes);
+}
+
+hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
+                                    size_t* bytes) {
+    return hone::workspace(problem, args, bytes);
+}
+
+const char* hone_last_error(void) {
+    return hone::last_error;
+}
+
+hone_status hone_describe_activation(int32_t activation, hone_activation_info* info) {
+    if (!info)
+        return hone::fail(HONE_INVALID_ARGUMENT, "info: is NULL; should point to a hone_activation_info");
+    const hone_activation_info* known = hone::activation_info(activation);
+    if (!known)
+        return hone::fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d",
+                          activation, HONE_ACTIVATION_COUNT - 1);
+    *info = *known;
+    return HONE_OK;
+}
+
+const char* hone_version(void) {
+    return HONE_VERSION;
+}
+
+}  // extern "C"

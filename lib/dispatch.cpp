@@ -1,0 +1,129 @@
+// dispatch.cpp: the table of ISA units in this build, and the choice among them.
+#include "dispatch.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "error.hpp"
+
+namespace hone {
+
+#define UNIT(name) extern const Unit unit_##name;
+HONE_UNITS
+#undef UNIT
+
+namespace {
+
+[[maybe_unused]] bool runs_sse2() {
+    return true;
+}
+[[maybe_unused]] bool runs_neon64() {
+    return true;
+}
+#if defined(__x86_64__)
+[[maybe_unused]] bool runs_avx2() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+[[maybe_unused]] bool runs_avx512() {
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+struct Row {
+    const char* name;
+    bool (*runs)();
+    const Unit* unit;
+};
+
+// Best last.
+constexpr Row kRows[] = {
+#define UNIT(name) {#name, runs_##name, &unit_##name},
+    HONE_UNITS
+#undef UNIT
+};
+constexpr int kCount = sizeof(kRows) / sizeof(kRows[0]);
+
+const Row* find(const char* name) {
+    for (const Row& row : kRows)
+        if (std::strcmp(row.name, name) == 0) return &row;
+    return nullptr;
+}
+
+std::string names() {
+    std::string all;
+    for (const Row& row : kRows) all += (all.empty() ? "" : ", ") + std::string(row.name);
+    return all;
+}
+
+// HONE_ISA, as it was when first asked for; "" where it is not set.
+const std::string& forced() {
+    static const std::string name = [] {
+        const char* value = std::getenv("HONE_ISA");
+        return std::string(value ? value : "");
+    }();
+    return name;
+}
+
+const Row& best() {
+    int i = kCount - 1;
+    while (i > 0 && !kRows[i].runs()) --i;
+    return kRows[i];
+}
+
+hone_status choose(const char* isa, const Row** chosen) {
+    const bool by_problem = isa != nullptr;
+    if (!by_problem && forced().empty()) {
+        *chosen = &best();
+        return HONE_OK;
+    }
+    const char* name = by_problem ? isa : forced().c_str();
+    const char* argument = by_problem ? "isa" : "HONE_ISA";
+    const Row* row = find(name);
+    if (!row)
+        return fail(HONE_UNSUPPORTED, "%s: is '%s'; should be one of %s", argument, name, names().c_str());
+    if (!row->runs())
+        return fail(HONE_UNSUPPORTED, "%s: is '%s', which this machine does not run; should be '%s' or lower",
+                    argument, name, best().name);
+    *chosen = row;
+    return HONE_OK;
+}
+
+}  // namespace
+
+hone_status choose_unit(const char* isa, const Unit** unit) {
+    const Row* row = nullptr;
+    const hone_status status = choose(isa, &row);
+    if (status == HONE_OK) *unit = row->unit;
+    return status;
+}
+
+const hone_activation_info* activation_info(int activation) {
+    if (activation < 0 || activation >= HONE_ACTIVATION_COUNT) return nullptr;
+    return &kRows[0].unit->info[activation];
+}
+
+}  // namespace hone
+
+extern "C" {
+
+int32_t hone_isa_count(void) {
+    return hone::kCount;
+}
+
+const char* hone_isa_name(int32_t index) {
+    return index < 0 || index >= hone::kCount ? nullptr : hone::kRows[index].name;
+}
+
+int32_t hone_isa_available(int32_t index) {
+    return index >= 0 && index < hone::kCount && hone::kRows[index].runs();
+}
+
+const char* hone_isa_active(void) {
+    const hone::Row* row = nullptr;
+    return hone::choose(nullptr, &row) == HONE_OK ? row->name : nullptr;
+}
+
+}  // extern "C"

@@ -1,0 +1,196 @@
+/* hone.h: the C interface of hone, attention forward and backward on the CPU.
+ *
+ *     s = scale * q k^T + b      scores, [batch, query_heads, queries, keys], never stored
+ *     p = activation(s)          weights; a key that the mask hides has p = 0 exactly
+ *     o = p v
+ *
+ * Fill a hone_problem (what is computed) and a hone_forward_args or hone_backward_args (where the
+ * data lies), then call. Every function is thread-safe and may be called from many threads at once.
+ * A result is bitwise the same whatever the number of threads. */
+#ifndef HONE_HONE_H
+#define HONE_HONE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HONE_API __attribute__((visibility("default")))
+#else
+#define HONE_API
+#endif
+
+typedef enum hone_status {
+    HONE_OK = 0,
+    HONE_INVALID_ARGUMENT = 1, /* hone_last_error() names the argument and what it should be */
+    HONE_UNSUPPORTED = 2,      /* this machine or this build lacks the implementation asked for */
+    HONE_OUT_OF_MEMORY = 3     /* the workspace could not be allocated */
+} hone_status;
+
+typedef enum hone_dtype { HONE_FLOAT32 = 0, HONE_FLOAT64 = 1 } hone_dtype;
+
+typedef enum hone_activation {
+#define HONE_ACTIVATION(ENUMERATOR, name) HONE_##ENUMERATOR,
+#include "activations.def"
+#undef HONE_ACTIVATION
+    HONE_ACTIVATION_COUNT
+} hone_activation;
+
+/* Query i sees key j where: NONE, always; CAUSAL_TOP_LEFT, j <= i; CAUSAL_BOTTOM_RIGHT,
+ * j <= i + keys - queries. */
+typedef enum hone_mask {
+    HONE_MASK_NONE = 0,
+    HONE_MASK_CAUSAL_TOP_LEFT = 1,
+    HONE_MASK_CAUSAL_BOTTOM_RIGHT = 2
+} hone_mask;
+
+/* What is computed. Start from hone_problem_default(). */
+typedef struct hone_problem {
+    size_t size;         /* sizeof(hone_problem) */
+    int32_t dtype;       /* hone_dtype: of every tensor and parameter */
+    int32_t activation;  /* hone_activation */
+    int32_t mask;        /* hone_mask */
+    int32_t threads;     /* OpenMP threads; 0: OpenMP's default */
+    int64_t batch;       /* B   >= 1 */
+    int64_t query_heads; /* Hq  >= 1, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
+    int64_t kv_heads;    /* Hkv >= 1 */
+    int64_t queries;     /* Nq  >= 1 */
+    int64_t keys;        /* Nk  >= 0 */
+    int64_t key_dim;     /* Dk  >= 1 */
+    int64_t value_dim;   /* Dv  >= 1 */
+    int64_t group_heads; /* bayes_softmax: query heads that share a normaliser, a divisor of Hq; 0: all */
+    double scale;        /* of q k^T; 0: 1/sqrt(Dk) */
+    double softmax_n;    /* softmax_1: the n >= 0 added to the normaliser; 1 by default */
+    double weight;       /* relu, relu_squared, linear, erf: w; 0: 1/(number of keys that the row sees) */
+    const char* isa;     /* NULL: HONE_ISA, else the best that this machine runs; or a hone_isa_name() */
+} hone_problem;
+
+/* A tensor [batch, heads, rows, features] whose features are contiguous. Strides are in elements; a
+ * stride of 0 broadcasts that axis. data is NULL where the tensor is not wanted. */
+typedef struct hone_tensor {
+    void* data;
+    int64_t batch_stride;
+    int64_t head_stride;
+    int64_t row_stride;
+} hone_tensor;
+
+/* Inputs are never written. Parameters are arrays of the problem's dtype; NULL: the default. */
+typedef struct hone_forward_args {
+    size_t size;           /* sizeof(hone_forward_args) */
+    hone_tensor q;         /* [B, Hq, Nq, Dk] */
+    hone_tensor k;         /* [B, Hkv, Nk, Dk] */
+    hone_tensor v;         /* [B, Hkv, Nk, Dv]; may be the same memory as k */
+    hone_tensor o;         /* out: [B, Hq, Nq, Dv] */
+    const void* sink;      /* softmax: [Hq], bayes_softmax: [Hq/group_heads]; a logit that takes weight and
+                              gives no value; NULL: none */
+    const void* log_prior; /* bayes_softmax: b, [Hq]; NULL: 0 */
+    const void* shift; /* sigmoid, relu, relu_squared, linear, erf: b, [Hq]; NULL: the activation's default
+                          (sigmoid: -log(keys that the row sees), linear: 1, else 0) */
+    void* lse;         /* out, or NULL: L, the log of the normaliser, contiguous [B, Hq, Nq];
+                          bayes_softmax: [B, Hq/group_heads, Nq]. Not for the element-wise activations */
+    void* workspace;   /* hone_forward_workspace() bytes at any alignment; NULL: allocated within */
+    size_t workspace_bytes;
+} hone_forward_args;
+
+/* A gradient whose data is NULL is not computed. The gradient of an input that is broadcast over an
+ * axis may have a stride of 0 there: it is then summed over that axis. Gradients overwrite. */
+typedef struct hone_backward_args {
+    size_t size; /* sizeof(hone_backward_args) */
+    hone_tensor q, k, v;
+    hone_tensor o;    /* forward's output; needed by the normalised activations only */
+    hone_tensor dout; /* the gradient of o: [B, Hq, Nq, Dv] */
+    const void* sink;
+    const void* log_prior;
+    const void* shift;
+    const void* lse;  /* forward's lse; needed by the normalised activations only */
+    const void* dlse; /* the gradient of lse, the shape of lse; NULL: 0 */
+    hone_tensor dq, dk, dv;
+    void* dsink;      /* the shape of sink */
+    void* dlog_prior; /* [Hq] */
+    void* dshift;     /* [Hq] */
+    void* workspace;
+    size_t workspace_bytes;
+} hone_backward_args;
+
+/* Computes o (and lse). On any other status than HONE_OK nothing has been written. */
+HONE_API hone_status hone_forward(const hone_problem* problem, const hone_forward_args* args);
+
+/* Computes the gradients asked for; recomputes p from q, k and lse. On any other status than HONE_OK
+ * nothing has been written. */
+HONE_API hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args);
+
+/* The bytes of workspace that a call with these arguments needs. Reads the strides and which pointers
+ * are NULL, never what they point to. */
+HONE_API hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
+                                            size_t* bytes);
+HONE_API hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
+                                             size_t* bytes);
+
+/* One sentence on the last failure in the calling thread; "" where none was. Valid until that thread's
+ * next failure. */
+HONE_API const char* hone_last_error(void);
+
+/* What an activation is and which parameters it takes: 1 for yes. */
+typedef struct hone_activation_info {
+    const char* name;   /* as in activations.def */
+    int32_t normalised; /* has an lse; 0: element-wise */
+    int32_t joint;      /* normalised over a group of heads and their keys */
+    int32_t takes_sink, takes_log_prior, takes_shift, takes_weight, takes_softmax_n;
+} hone_activation_info;
+
+/* Fills *info; HONE_INVALID_ARGUMENT where there is no such activation. */
+HONE_API hone_status hone_describe_activation(int32_t activation, hone_activation_info* info);
+
+/* The implementations in this build, best last: names for index 0 .. hone_isa_count() - 1 (NULL beyond),
+ * and whether this machine runs it. */
+HONE_API int32_t hone_isa_count(void);
+HONE_API const char* hone_isa_name(int32_t index);
+HONE_API int32_t hone_isa_available(int32_t index);
+
+/* The implementation that runs where a problem names none: HONE_ISA's, else the best; NULL where HONE_ISA
+ * names one that is unknown or that this machine does not run. */
+HONE_API const char* hone_isa_active(void);
+
+HONE_API const char* hone_version(void);
+
+static inline hone_problem hone_problem_default(void) {
+    hone_problem p = {sizeof(hone_problem),
+                      HONE_FLOAT32,
+                      HONE_SOFTMAX,
+                      HONE_MASK_NONE,
+                      0,
+                      1,
+                      1,
+                      1,
+                      1,
+                      1,
+                      1,
+                      1,
+                      0,
+                      0.0,
+                      1.0,
+                      0.0,
+                      NULL};
+    return p;
+}
+
+/* A row-major [batch, heads, rows, features] tensor. */
+static inline hone_tensor hone_bhnd(void* data, int64_t heads, int64_t rows, int64_t features) {
+    hone_tensor t = {data, heads * rows * features, rows * features, features};
+    return t;
+}
+
+/* A row-major [batch, rows, heads, features] tensor. */
+static inline hone_tensor hone_bnhd(void* data, int64_t heads, int64_t rows, int64_t features) {
+    hone_tensor t = {data, rows * heads * features, features, heads * features};
+    return t;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

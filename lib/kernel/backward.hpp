@@ -1,0 +1,210 @@
+// backward.hpp: the backward tiles. One task owns one key block: it holds k and v packed, and dk and dv,
+// while the blocks of rows that see it pass by.
+//
+//   1. s = q k^T, dp = do v^T                         (forward's step 1, and its mirror)
+//   2. p = w phi(s + b), ds = w phi' (dp - delta)     (forward's step 2: the row's L is in b)
+//   3. dv += p^T do, dk += ds^T q
+//   4. dq += ds k, in the order of the key blocks
+#pragma once
+
+#include "kernel/forward.hpp"
+
+namespace hone {
+namespace {
+
+// One block of rows, as one key block sees it.
+template <class T>
+struct BackwardRows {
+    std::int64_t count;
+    std::int64_t seen_least, seen_most;  // keys of this block that the first and the last row see
+    const T *q[kMaxRows], *dout[kMaxRows];
+    std::int64_t seen[kMaxRows];
+    std::int64_t constant[kMaxRows];  // index into the call's row constants
+};
+
+inline std::int64_t keys_of(const Extents& n, const Blocks& block, std::int64_t key_block) {
+    return smaller(block.keys, n.keys - key_block * block.keys);
+}
+
+template <class T>
+BackwardRows<T> gather_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                            std::int64_t key_block, std::int64_t row_block) {
+    const Extents& n = call.n;
+    const std::int64_t first_row = row_block * call.block.rows, first_key = key_block * call.block.keys;
+    const std::int64_t keys = keys_of(n, call.block, key_block);
+    BackwardRows<T> row;
+    row.count = smaller(call.block.rows, n.queries * n.heads_per_kv - first_row);
+    for (std::int64_t r = 0; r < row.count; ++r) {
+        const std::int64_t query = (first_row + r) / n.heads_per_kv;
+        const std::int64_t head = kv_head * n.heads_per_kv + (first_row + r) % n.heads_per_kv;
+        const std::int64_t end = keys_seen(n, query);
+        row.q[r] = at(call.q, batch, head, query);
+        row.dout[r] = at(call.dout, batch, head, query);
+        row.seen[r] = end <= first_key ? 0 : smaller(end - first_key, keys);
+        row.constant[r] = (batch * n.query_heads + head) * n.queries + query;
+    }
+    row.seen_least = row.seen[0];
+    row.seen_most = row.seen[row.count - 1];
+    return row;
+}
+
+template <class T>
+void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                    std::int64_t key_block, T* scratch) {
+    const Extents& n = call.n;
+    const Blocks& block = call.block;
+    const BackwardScratch& at_scratch = call.scratch;
+    const std::int64_t first = key_block * block.keys, keys = keys_of(n, block, key_block);
+    const T* k = at(call.k, batch, kv_head, first);
+    pack_transposed(k, call.k.row_stride, keys, n.key_dim, static_cast<T>(call.parameter.score_scale),
+                    scratch + at_scratch.key_panels);
+    pack_transposed(at(call.v, batch, kv_head, first), call.v.row_stride, keys, n.value_dim, T(1),
+                    scratch + at_scratch.value_panels);
+    const bool finite = pack_columns<T>([&](std::int64_t j) { return k + j * call.k.row_stride; }, keys,
+                                        n.key_dim, block.keys * kPanel<T>, scratch + at_scratch.key_columns);
+    scratch[at_scratch.key_odd] = !finite;
+    for (std::int64_t i = 0; i < block.keys * block.key_width; ++i) scratch[at_scratch.dk + i] = 0;
+    for (std::int64_t i = 0; i < block.keys * block.value_width; ++i) scratch[at_scratch.dv + i] = 0;
+    for (std::int64_t h = 0; h < n.heads_per_kv; ++h) scratch[at_scratch.dbias + h] = 0;
+}
+
+// Step 2 for one row; returns the sum of ds where it is wanted.
+template <class T, class Act>
+inline T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift, T weight, T delta,
+                       bool want_sum) {
+    Vec<T> sum(0);
+    const Vec<T> b(shift), w(weight), d(delta);
+    for_visible<T>(seen, [&](std::int64_t c, const Mask<T>* visible) {
+        const Vec<T> x = load(s + c) + b;
+        Vec<T> p = Act::value(x);
+        Vec<T> ds = Act::slope(x) * (load(dp + c) - d);
+        if constexpr (!Act::subtracts_maximum) {
+            p = w * p;
+            ds = w * ds;
+        }
+        ds = visible_or<T>(visible, ds, 0);
+        store(s + c, visible_or<T>(visible, p, 0));
+        store(dp + c, ds);
+        sum += ds;
+    });
+    clear_hidden(s, seen, columns);
+    clear_hidden(dp, seen, columns);
+    return want_sum ? sum_of(sum) : T(0);
+}
+
+// Step 3 for one of the two: out[keys, features] += a^T b over the rows. Where b is odd (holds a NaN or inf,
+// and some row does not see some key), each key reads just the rows that see it.
+template <class T>
+void add_transposed(const BackwardRows<T>& row, const Blocks& block, const T* a, Right<T> b, bool odd,
+                    std::int64_t features, T* out, std::int64_t out_stride) {
+    const std::int64_t stride = block.score_stride;
+    if (!odd) {
+        multiply(ByColumn<T>{a, stride}, row.seen_most, b, features, out, out_stride, true);
+        return;
+    }
+    std::int64_t first = 0;  // the first row that sees key j; all later ones do too
+    for (std::int64_t j = 0; j < row.seen_most; ++j) {
+        while (row.seen[first] <= j) ++first;
+        const Right<T> seeing = {b.panel + first * kPanel<T>, b.stride, row.count - first, b.after};
+        multiply(ByColumn<T>{a + first * stride + j, stride}, 1, seeing, features, out + j * out_stride,
+                 out_stride, true);
+    }
+}
+
+// Step 4's product, into scratch.
+template <class T>
+void multiply_dq(const BackwardRows<T>& row, const Blocks& block, const T* ds, Right<T> k, bool odd,
+                 std::int64_t features, T* dq) {
+    const T* rows[kMaxRows];
+    for (std::int64_t r = 0; r < row.count; ++r) rows[r] = ds + r * block.score_stride;
+    if (!odd) {
+        multiply(ByRow<T>{rows}, row.count, k, features, dq, block.key_width, false);
+        return;
+    }
+    for (std::int64_t r = 0; r < row.count; ++r) {
+        k.depth = row.seen[r];
+        multiply(ByRow<T>{rows + r}, 1, k, features, dq + r * block.key_width, block.key_width, false);
+    }
+}
+
+// Steps 1 to 4, dq left in scratch.
+template <class T, class Act>
+void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                   std::int64_t key_block, std::int64_t row_block, T* scratch) {
+    const Extents& n = call.n;
+    const Blocks& block = call.block;
+    const BackwardScratch& offset = call.scratch;
+    const BackwardRows<T> row = gather_rows(call, batch, kv_head, key_block, row_block);
+    T* const s = scratch + offset.scores;
+    T* const ds = scratch + offset.dscores;
+    const T *k_panels = scratch + offset.key_panels, *v_panels = scratch + offset.value_panels;
+    multiply(ByRow<T>{row.q}, row.count, Right<T>{k_panels, n.key_dim * kPanel<T>, n.key_dim, v_panels},
+             row.seen_most, s, block.score_stride, false);
+    multiply(ByRow<T>{row.dout}, row.count,
+             Right<T>{v_panels, n.value_dim * kPanel<T>, n.value_dim, v_panels}, row.seen_most, ds,
+             block.score_stride, false);
+    for (std::int64_t r = 0; r < row.count; ++r) {
+        const std::int64_t i = row.constant[r];
+        const T sum = differentiate<T, Act>(s + r * block.score_stride, ds + r * block.score_stride,
+                                            row.seen[r], row.seen_most, call.row_shift[i], call.row_weight[i],
+                                            call.row_delta[i], call.dbias != nullptr);
+        scratch[offset.dbias + (row_block * block.rows + r) % n.heads_per_kv] += sum;
+    }
+    const bool ragged = row.seen_least < row.seen_most;
+    const std::int64_t row_stride = block.rows * kPanel<T>;
+    if (call.dv.data) {
+        T* const b = scratch + offset.dout_columns;
+        const bool finite = pack_columns<T>([&](std::int64_t r) { return row.dout[r]; }, row.count,
+                                            n.value_dim, row_stride, b);
+        add_transposed(row, block, s, Right<T>{b, row_stride, row.count, b}, ragged && !finite, n.value_dim,
+                       scratch + offset.dv, block.value_width);
+    }
+    if (call.dk.data) {
+        T* const b = scratch + offset.query_columns;
+        const bool finite =
+            pack_columns<T>([&](std::int64_t r) { return row.q[r]; }, row.count, n.key_dim, row_stride, b);
+        add_transposed(row, block, ds, Right<T>{b, row_stride, row.count, b}, ragged && !finite, n.key_dim,
+                       scratch + offset.dk, block.key_width);
+    }
+    if (call.dq.data)
+        multiply_dq(row, block, ds,
+                    Right<T>{scratch + offset.key_columns, block.keys * kPanel<T>, row.seen_most, k_panels},
+                    ragged && scratch[offset.key_odd] != 0, n.key_dim, scratch + offset.dq);
+}
+
+// Adds the step's dq to what earlier key blocks gave.
+template <class T>
+void backward_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t slot,
+                 std::int64_t row_block, T* scratch) {
+    const Extents& n = call.n;
+    const std::int64_t first_row = row_block * call.block.rows;
+    const std::int64_t rows = smaller(call.block.rows, n.queries * n.heads_per_kv - first_row);
+    const T* from = scratch + call.scratch.dq;
+    for (std::int64_t r = first_row; r < first_row + rows; ++r, from += call.block.key_width) {
+        T* to = at(call.dq, batch, kv_head * n.heads_per_kv + r % n.heads_per_kv, r / n.heads_per_kv);
+        add_row(from, n.key_dim, static_cast<T>(call.parameter.scale), to + slot * call.dq_slot_stride);
+    }
+}
+
+template <class T>
+void backward_end(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                  std::int64_t key_block, T* scratch) {
+    const Extents& n = call.n;
+    const Blocks& block = call.block;
+    const std::int64_t first = key_block * block.keys, keys = keys_of(n, block, key_block);
+    for (std::int64_t j = 0; j < keys; ++j) {
+        if (call.dk.data)
+            scale_row(scratch + call.scratch.dk + j * block.key_width, n.key_dim,
+                      static_cast<T>(call.parameter.scale), at(call.dk, batch, kv_head, first + j));
+        if (call.dv.data)
+            scale_row(scratch + call.scratch.dv + j * block.value_width, n.value_dim, T(1),
+                      at(call.dv, batch, kv_head, first + j));
+    }
+    if (call.dbias)
+        for (std::int64_t g = 0; g < n.heads_per_kv; ++g)
+            call.dbias[(batch * n.query_heads + kv_head * n.heads_per_kv + g) * block.key_blocks +
+                       key_block] = scratch[call.scratch.dbias + g];
+}
+
+}  // namespace
+}  // namespace hone

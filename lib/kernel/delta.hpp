@@ -1,0 +1,92 @@
+// delta.hpp: the start and the end of backward: the constants of each row, and sums over broadcast axes.
+#pragma once
+
+#include "kernel/rows.hpp"
+
+namespace hone {
+namespace {
+
+// The constants of one row of a normalised activation: p = weight phi(unit s + shift).
+template <class T, class Act>
+inline RowConstants<T> normalised_constants(const Parameters<T>& parameter, std::int64_t head, T lse) {
+    if constexpr (Act::subtracts_maximum) {
+        T logit = -lse;
+        if (Act::takes_log_prior && parameter.log_prior) logit += parameter.log_prior[head];
+        return {lse == -infinity<T>() ? lse : logit * static_cast<T>(Act::unit), 1};
+    } else {
+        const T weight = natural_exp(-lse);
+        return {0, weight == infinity<T>() ? T(0) : weight};  // where every phi has vanished
+    }
+}
+
+// delta_i = sum over the group's heads of do_i . o_i, less dlse_i: what dp is compared with.
+template <class T>
+inline T delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group, std::int64_t query,
+                  std::int64_t lse_index) {
+    const Extents& n = call.n;
+    T delta = 0;
+    if (keys_seen(n, query) > 0)  // else o is the constant 0, whatever do is
+        for (std::int64_t head = group * n.joint_heads; head < (group + 1) * n.joint_heads; ++head)
+            delta += dot(at(call.dout, batch, head, query), at(call.o, batch, head, query), n.value_dim);
+    return call.dlse ? delta - call.dlse[lse_index] : delta;
+}
+
+template <class T>
+void clear_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query) {
+    for (std::int64_t slot = 0; slot < call.dq_slots; ++slot) {
+        T* dq = at(call.dq, batch, head, query) + slot * call.dq_slot_stride;
+        for (std::int64_t d = 0; d < call.n.key_dim; ++d) dq[d] = 0;
+    }
+}
+
+template <class T, class Act>
+void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group, std::int64_t chunk) {
+    const Extents& n = call.n;
+    const std::int64_t groups = n.query_heads / n.joint_heads;
+    const std::int64_t first = chunk * call.row_chunk, last = smaller(first + call.row_chunk, n.queries);
+    double dsink = 0;
+    for (std::int64_t query = first; query < last; ++query) {
+        const std::int64_t lse_index = (batch * groups + group) * n.queries + query;
+        T delta = 0;
+        if constexpr (Act::normalised) delta = delta_of(call, batch, group, query, lse_index);
+        if constexpr (Act::takes_sink)
+            if (call.dsink && call.parameter.sink[group] != -infinity<T>())
+                dsink -= natural_exp(call.parameter.sink[group] - call.lse[lse_index]) * delta;
+        for (std::int64_t head = group * n.joint_heads; head < (group + 1) * n.joint_heads; ++head) {
+            RowConstants<T> constant;
+            if constexpr (Act::normalised)
+                constant = normalised_constants<T, Act>(call.parameter, head, call.lse[lse_index]);
+            else
+                constant = row_constants<T, Act>(n, call.parameter, query, head);
+            const std::int64_t i = (batch * n.query_heads + head) * n.queries + query;
+            call.row_shift[i] = constant.shift;
+            call.row_weight[i] = constant.weight;
+            call.row_delta[i] = delta;
+            if (call.dq.data) clear_dq(call, batch, head, query);
+        }
+    }
+    if (call.dsink) {
+        const std::int64_t chunks = (n.queries + call.row_chunk - 1) / call.row_chunk;
+        call.dsink[(batch * groups + group) * chunks + chunk] = dsink;
+    }
+}
+
+template <class T>
+void reduce_row(const Reduction<T>& sum, std::int64_t batch, std::int64_t head, std::int64_t row) {
+    T* to = at(sum.to, batch, head, row);
+    for (std::int64_t d = 0; d < sum.features; ++d) to[d] = 0;
+    // An axis of stride 0 is summed whole; of any other, just the one index.
+    const std::int64_t batches = sum.to.batch_stride == 0 ? sum.batch : batch + 1;
+    const std::int64_t heads = sum.to.head_stride == 0 ? sum.heads : head + 1;
+    const std::int64_t rows = sum.to.row_stride == 0 ? sum.rows : row + 1;
+    for (std::int64_t slot = 0; slot < sum.slots; ++slot)
+        for (std::int64_t b = batch; b < batches; ++b)
+            for (std::int64_t h = head; h < heads; ++h)
+                for (std::int64_t r = row; r < rows; ++r)
+                    add_row(
+                        sum.from + (((slot * sum.batch + b) * sum.heads + h) * sum.rows + r) * sum.features,
+                        sum.features, T(1), to);
+}
+
+}  // namespace
+}  // namespace hone

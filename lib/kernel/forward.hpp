@@ -1,0 +1,207 @@
+// forward.hpp: the forward tile: all keys that one block of rows sees, block by block, online.
+//
+//   1. s = q k^T, in the unit of the activation
+//   2. s -> phi(s - m), the running maximum m and sum l updated (shifted family), or phi(s + b)
+//   3. o = o * e^(m_old - m) + p v
+//   4. o / l or w o; L = m + log l
+#pragma once
+
+#include "kernel/pack.hpp"
+#include "kernel/rows.hpp"
+
+namespace hone {
+namespace {
+
+inline constexpr std::int64_t kMaxRows = 192;
+
+// What a block of rows carries from one key block to the next.
+template <class T>
+struct ForwardRows {
+    const T* q[kMaxRows];
+    std::int64_t end[kMaxRows];  // keys that the row sees
+    T maximum[kMaxRows];         // in the unit of the scores
+    T sum[kMaxRows];
+    T shift[kMaxRows], weight[kMaxRows];
+};
+
+template <class T>
+void pack_keys(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
+    const Extents& n = call.n;
+    const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
+    pack_transposed(at(call.k, slot / call.k_heads, slot % call.k_heads, first), call.k.row_stride, rows,
+                    n.key_dim, static_cast<T>(call.parameter.score_scale),
+                    packed_keys(call, slot, key_block));
+}
+
+template <class T>
+void pack_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
+    const Extents& n = call.n;
+    const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
+    const T* v = at(call.v, slot / call.v_heads, slot % call.v_heads, first);
+    const bool finite =
+        pack_columns<T>([&](std::int64_t j) { return v + j * call.v.row_stride; }, rows, n.value_dim,
+                        call.block.keys * kPanel<T>, packed_values(call, slot, key_block));
+    call.v_odd[slot * call.block.key_blocks + key_block] = !finite;
+}
+
+// Calls body(c, visible) for each vector of a row of which the first `seen` elements are visible; visible is
+// null where the whole vector is.
+template <class T, class Body>
+inline void for_visible(std::int64_t seen, Body body) {
+    constexpr int w = kWidth<T>;
+    std::int64_t c = 0;
+    for (; c + w <= seen; c += w) body(c, static_cast<const Mask<T>*>(nullptr));
+    if (c < seen) {
+        const Mask<T> visible = iota<T>() < Vec<T>(static_cast<T>(seen - c));
+        body(c, &visible);
+    }
+}
+
+// Zeroes the whole vectors beyond the visible ones, up to `columns`.
+template <class T>
+inline void clear_hidden(T* row, std::int64_t seen, std::int64_t columns) {
+    for (std::int64_t c = round_up(seen, kWidth<T>); c < columns; c += kWidth<T>) store(row + c, Vec<T>(0));
+}
+
+template <class T>
+inline Vec<T> visible_or(const Mask<T>* visible, Vec<T> x, T otherwise) {
+    return visible ? xsimd::select(*visible, x, Vec<T>(otherwise)) : x;
+}
+
+// Step 2 for one row: s -> phi, and its sum.
+template <class T, class Act>
+inline T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
+    Vec<T> sum(0);
+    const Vec<T> b(shift);
+    for_visible<T>(seen, [&](std::int64_t c, const Mask<T>* visible) {
+        const Vec<T> p = visible_or<T>(visible, Act::value(load(s + c) + b), 0);
+        store(s + c, p);
+        if constexpr (Act::normalised) sum += p;
+    });
+    clear_hidden(s, seen, columns);
+    return Act::normalised ? sum_of(sum) : T(0);
+}
+
+template <class T>
+inline T row_maximum(const T* s, std::int64_t seen) {
+    Vec<T> most(-infinity<T>());
+    for_visible<T>(seen, [&](std::int64_t c, const Mask<T>* visible) {
+        most = at_least(most, visible_or<T>(visible, load(s + c), -infinity<T>()));
+    });
+    return max_of(most);
+}
+
+// Steps 2 and 3's rescale of o for one block of scores.
+template <class T, class Act>
+void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t rows, std::int64_t first_key,
+                 std::int64_t columns, T* o) {
+    for (std::int64_t r = 0; r < rows; ++r, s += block.score_stride, o += block.value_width) {
+        const std::int64_t seen = row.end[r] <= first_key ? 0 : smaller(row.end[r] - first_key, columns);
+        if constexpr (!Act::subtracts_maximum) {
+            row.sum[r] += weigh<T, Act>(s, seen, columns, row.shift[r]);
+        } else {
+            const T old = row.maximum[r], here = row_maximum(s, seen);
+            const T most = here > old ? here : old;
+            // Where every score so far is -inf, any finite maximum gives weights of 0.
+            const T sum = weigh<T, Act>(s, seen, columns, most == -infinity<T>() ? T(0) : -most);
+            if (most != old) {
+                const T shrink = power_of_two(old - most);
+                row.sum[r] *= shrink;
+                row.maximum[r] = most;
+                if (first_key > 0)
+                    for (std::int64_t d = 0; d < block.value_width; d += kWidth<T>)
+                        store(o + d, load(o + d) * Vec<T>(shrink));
+            }
+            row.sum[r] += sum;
+        }
+    }
+}
+
+// Step 3's o += p v. Where v holds a NaN or inf, rows read just the keys that they see: 0 * NaN is NaN.
+template <class T>
+void add_values(const T* s, const Extents& n, const Blocks& block, const ForwardRows<T>& row,
+                std::int64_t rows, std::int64_t first_key, Right<T> v, bool odd, T* o) {
+    const T* p[kMaxRows];
+    for (std::int64_t r = 0; r < rows; ++r) p[r] = s + r * block.score_stride;
+    const bool add = first_key > 0;
+    if (!odd) {
+        multiply(ByRow<T>{p}, rows, v, n.value_dim, o, block.value_width, add);
+        return;
+    }
+    const std::int64_t columns = v.depth;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        v.depth = row.end[r] <= first_key ? 0 : smaller(row.end[r] - first_key, columns);
+        multiply(ByRow<T>{p + r}, 1, v, n.value_dim, o + r * block.value_width, block.value_width, add);
+    }
+}
+
+template <class T, class Act>
+void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head, ForwardRows<T>& row,
+               std::int64_t r) {
+    const RowConstants<T> constant = row_constants<T, Act>(call.n, call.parameter, query, head);
+    row.end[r] = keys_seen(call.n, query);
+    row.shift[r] = constant.shift;
+    row.weight[r] = constant.weight;
+    row.maximum[r] = -infinity<T>();
+    row.sum[r] = 0;
+    if constexpr (Act::subtracts_maximum) {
+        const T offset = Act::offset(call.parameter, head) * static_cast<T>(Act::unit);
+        row.maximum[r] = offset;
+        row.sum[r] = offset == -infinity<T>() ? 0 : 1;
+    }
+}
+
+// Step 4 for one row.
+template <class T, class Act>
+void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query,
+             const ForwardRows<T>& row, std::int64_t r, const T* from) {
+    const T factor = !Act::normalised ? row.weight[r] : row.sum[r] == 0 ? T(0) : 1 / row.sum[r];
+    scale_row(from, call.n.value_dim, factor, at(call.o, batch, head, query));
+    if constexpr (Act::normalised)
+        if (call.lse)
+            call.lse[(batch * call.n.query_heads + head) * call.n.queries + query] =
+                (Act::subtracts_maximum ? row.maximum[r] * static_cast<T>(kLn2) : T(0)) +
+                natural_log(row.sum[r]);
+}
+
+template <class T, class Act>
+void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                   std::int64_t row_block, T* scratch) {
+    const Extents& n = call.n;
+    const Blocks& block = call.block;
+    const std::int64_t first_row = row_block * block.rows;
+    const std::int64_t rows = smaller(block.rows, n.queries * n.heads_per_kv - first_row);
+    T* const s = scratch + call.scratch.scores;
+    T* const o = scratch + call.scratch.output;
+    ForwardRows<T> row;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t query = (first_row + r) / n.heads_per_kv;
+        const std::int64_t head = kv_head * n.heads_per_kv + (first_row + r) % n.heads_per_kv;
+        row.q[r] = at(call.q, batch, head, query);
+        begin_row<T, Act>(call, query, head, row, r);
+    }
+    const std::int64_t least = row.end[0], most = row.end[rows - 1];  // ends do not fall from row to row
+    if (most == 0)
+        for (std::int64_t i = 0; i < rows * block.value_width; ++i) o[i] = 0;
+    const std::int64_t k_slot = slot_of(batch, kv_head, call.k_batches, call.k_heads);
+    const std::int64_t v_slot = slot_of(batch, kv_head, call.v_batches, call.v_heads);
+    for (std::int64_t first = 0, kb = 0; first < most; first += block.keys, ++kb) {
+        const std::int64_t columns = smaller(block.keys, most - first);
+        const T *k = packed_keys(call, k_slot, kb), *v = packed_values(call, v_slot, kb);
+        const T* next_k = first + block.keys < most ? packed_keys(call, k_slot, kb + 1) : k;
+        multiply(ByRow<T>{row.q}, rows, Right<T>{k, n.key_dim * kPanel<T>, n.key_dim, v}, columns, s,
+                 block.score_stride, false);
+        weigh_block<T, Act>(s, block, row, rows, first, columns, o);
+        const bool odd = call.v_odd[v_slot * block.key_blocks + kb] && least < first + columns;
+        add_values(s, n, block, row, rows, first, Right<T>{v, block.keys * kPanel<T>, columns, next_k}, odd,
+                   o);
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t query = (first_row + r) / n.heads_per_kv;
+        const std::int64_t head = kv_head * n.heads_per_kv + (first_row + r) % n.heads_per_kv;
+        end_row<T, Act>(call, batch, head, query, row, r, o + r * block.value_width);
+    }
+}
+
+}  // namespace
+}  // namespace hone

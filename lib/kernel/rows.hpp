@@ -1,0 +1,98 @@
+// rows.hpp: what is computed once per row, outside the loop over keys.
+#pragma once
+
+#include "kernel/math.hpp"
+#include "tiles.hpp"
+
+namespace hone {
+namespace {
+
+template <class T>
+inline constexpr T infinity() {
+    return static_cast<T>(__builtin_inf());
+}
+
+inline float natural_log(float x) {
+    return __builtin_logf(x);
+}
+inline double natural_log(double x) {
+    return __builtin_log(x);
+}
+inline float natural_exp(float x) {
+    return __builtin_expf(x);
+}
+inline double natural_exp(double x) {
+    return __builtin_exp(x);
+}
+inline float power_of_two(float x) {
+    return __builtin_exp2f(x);
+}
+inline double power_of_two(double x) {
+    return __builtin_exp2(x);
+}
+
+// Which packed copy a head reads, where `batches` x `heads` of them are distinct.
+inline std::int64_t slot_of(std::int64_t batch, std::int64_t head, std::int64_t batches, std::int64_t heads) {
+    return batch % batches * heads + head % heads;
+}
+
+template <class T>
+inline T* packed_keys(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
+    return call.packed_k + (slot * call.block.key_blocks + key_block) * call.block.keys * call.n.key_dim;
+}
+
+template <class T>
+inline T* packed_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
+    return call.packed_v +
+           (slot * call.block.key_blocks + key_block) * call.block.keys * call.block.value_width;
+}
+
+// p = weight * phi(unit * s + shift), for the families that need no maximum.
+template <class T>
+struct RowConstants {
+    T shift, weight;
+};
+
+template <class T, class Act>
+inline RowConstants<T> row_constants(const Extents& n, const Parameters<T>& parameter, std::int64_t query,
+                                     std::int64_t head) {
+    if constexpr (Act::normalised) {
+        return {0, 1};
+    } else {
+        const double keys = static_cast<double>(keys_seen(n, query));
+        if (keys == 0) return {0, 0};
+        const T shift = parameter.shift ? parameter.shift[head] : static_cast<T>(Act::default_shift(keys));
+        const bool given = Act::takes_weight && parameter.weight != 0;
+        return {shift, static_cast<T>(given ? parameter.weight : Act::default_weight(keys))};
+    }
+}
+
+// to = factor * from, for `features` elements.
+template <class T>
+inline void scale_row(const T* from, std::int64_t features, T factor, T* to) {
+    std::int64_t d = 0;
+    for (; d + kWidth<T> <= features; d += kWidth<T>) store(to + d, load(from + d) * Vec<T>(factor));
+    for (; d < features; ++d) to[d] = from[d] * factor;
+}
+
+// to += factor * from, for `features` elements.
+template <class T>
+inline void add_row(const T* from, std::int64_t features, T factor, T* to) {
+    std::int64_t d = 0;
+    for (; d + kWidth<T> <= features; d += kWidth<T>)
+        store(to + d, fma(load(from + d), Vec<T>(factor), load(to + d)));
+    for (; d < features; ++d) to[d] += from[d] * factor;
+}
+
+template <class T>
+inline T dot(const T* a, const T* b, std::int64_t features) {
+    Vec<T> sum(0);
+    std::int64_t d = 0;
+    for (; d + kWidth<T> <= features; d += kWidth<T>) sum = fma(load(a + d), load(b + d), sum);
+    T total = sum_of(sum);
+    for (; d < features; ++d) total += a[d] * b[d];
+    return total;
+}
+
+}  // namespace
+}  // namespace hone

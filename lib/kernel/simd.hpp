@@ -1,0 +1,134 @@
+// simd.hpp: the vector type of this ISA unit, and the few operations where xsimd 8.1 to 14 differ.
+//
+// Every unit sees xsimd under a namespace of its own name, and everything else in lib/kernel lives in an
+// anonymous namespace: no inline function compiled for one ISA can be the copy that another unit calls.
+#pragma once
+
+#define HONE_JOIN_(a, b) a##b
+#define HONE_JOIN(a, b) HONE_JOIN_(a, b)
+#define HONE_QUOTE_(a) #a
+#define HONE_QUOTE(a) HONE_QUOTE_(a)
+#define xsimd HONE_JOIN(xsimd_, HONE_ISA_UNIT)
+
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+namespace hone {
+namespace {
+
+// The xsimd architecture of each unit that lib/meson.build can name.
+namespace arch {
+using sse2 = xsimd::sse2;
+using avx2 = xsimd::fma3<xsimd::avx2>;
+using avx512 = xsimd::avx512bw;
+using neon64 = xsimd::neon64;
+}  // namespace arch
+
+using Arch = arch::HONE_ISA_UNIT;
+
+template <class T>
+using Vec = xsimd::batch<T, Arch>;
+template <class T>
+using Mask = xsimd::batch_bool<T, Arch>;
+template <class T>
+using Bits = Vec<xsimd::as_integer_t<T>>;
+
+template <class T>
+inline constexpr int kWidth = static_cast<int>(Vec<T>::size);
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int kRegisters = 32;
+#else
+inline constexpr int kRegisters = 16;
+#endif
+
+template <class T>
+inline Vec<T> load(const T* from) {
+    return Vec<T>::load_unaligned(from);
+}
+
+template <class T>
+inline void store(T* to, Vec<T> x) {
+    x.store_unaligned(to);
+}
+
+// a * b + c, fused wherever the ISA can. xsimd 8's AVX-512 multiplies, then adds.
+template <class T>
+inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if XSIMD_VERSION_MAJOR < 9 && defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return _mm512_fmadd_ps(a, b, c);
+    else
+        return _mm512_fmadd_pd(a, b, c);
+#else
+    return xsimd::fma(a, b, c);
+#endif
+}
+
+// The larger of bound and x; x where x is NaN. (xsimd::max's answer to a NaN changed between versions.)
+template <class T>
+inline Vec<T> at_least(Vec<T> bound, Vec<T> x) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return _mm512_max_ps(bound, x);
+    else
+        return _mm512_max_pd(bound, x);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4)
+        return _mm256_max_ps(bound, x);
+    else
+        return _mm256_max_pd(bound, x);
+#elif defined(__SSE2__)
+    if constexpr (sizeof(T) == 4)
+        return _mm_max_ps(bound, x);
+    else
+        return _mm_max_pd(bound, x);
+#else
+    return xsimd::select(x < bound, bound, x);
+#endif
+}
+
+template <class T>
+inline T sum_of(Vec<T> x) {
+#if XSIMD_VERSION_MAJOR < 9
+    return xsimd::hadd(x);
+#else
+    return xsimd::reduce_add(x);
+#endif
+}
+
+// The largest element; any answer where one is NaN.
+template <class T>
+inline T max_of(Vec<T> x) {
+#if XSIMD_VERSION_MAJOR >= 9
+    return xsimd::reduce_max(x);
+#else
+    alignas(64) T lane[kWidth<T>];
+    x.store_aligned(lane);
+    for (int half = kWidth<T> / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; ++i) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    return lane[0];
+#endif
+}
+
+// 2^n for the integer n that the low bits of `shifted`'s mantissa hold, biased by the exponent's bias.
+template <class T>
+inline Vec<T> power_from_bits(Vec<T> shifted) {
+    constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
+#if XSIMD_VERSION_MAJOR < 10
+    return xsimd::bitwise_cast<Vec<T>>(xsimd::bitwise_cast<Bits<T>>(shifted) << mantissa);
+#else
+    return xsimd::bitwise_cast<T>(xsimd::bitwise_cast<xsimd::as_integer_t<T>>(shifted) << mantissa);
+#endif
+}
+
+// 0, 1, 2, ...
+template <class T>
+inline Vec<T> iota() {
+    alignas(64) T lane[kWidth<T>];
+    for (int i = 0; i < kWidth<T>; ++i) lane[i] = static_cast<T>(i);
+    return Vec<T>::load_aligned(lane);
+}
+
+}  // namespace
+}  // namespace hone

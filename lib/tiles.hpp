@@ -1,0 +1,172 @@
+// tiles.hpp: the contract between the library and its ISA units: what a tile function is told, and the table
+// of them that each unit gives.
+//
+// Units are compiled with different instructions, so everything here is plain data; the few inline functions
+// live in an anonymous namespace, where no unit's copy can stand in for another's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hone/hone.h"
+
+namespace hone {
+
+// A strided tensor [batch, heads, rows, features]; strides in elements, features contiguous.
+template <class T>
+struct Tensor {
+    T* data;
+    std::int64_t batch_stride, head_stride, row_stride;
+};
+
+struct Extents {
+    std::int64_t batch, query_heads, kv_heads, queries, keys, key_dim, value_dim;
+    std::int64_t heads_per_kv;  // query heads that read one kv head
+    std::int64_t joint_heads;   // query heads that share a normaliser: 1 but for the joint family
+    std::int64_t sees;          // query i sees the keys j < clamp(i + sees, 0, keys)
+};
+
+// How the work of one kv head is cut. A "row" is a (query, head of the group) pair: row r is query
+// r / heads_per_kv and head r % heads_per_kv, so that the rows of one block see nearly the same keys.
+struct Blocks {
+    std::int64_t rows, keys;              // extent of a block
+    std::int64_t row_blocks, key_blocks;  // number of blocks
+    std::int64_t score_stride;            // between the rows of a block of scores, in elements
+    std::int64_t key_width, value_width;  // key_dim and value_dim, rounded up to whole panels
+};
+
+template <class T>
+struct Parameters {
+    const T* sink;       // [query_heads / joint_heads] or null
+    const T* log_prior;  // [query_heads] or null
+    const T* shift;      // [query_heads] or null
+    double scale;        // of q k^T
+    double score_scale;  // scale times the activation's score unit
+    double softmax_n, weight;
+};
+
+// Offsets in elements of T into a thread's scratch.
+struct ForwardScratch {
+    std::int64_t scores;  // [rows, score_stride]
+    std::int64_t output;  // [rows, value_width]
+};
+
+template <class T>
+struct ForwardCall {
+    Extents n;
+    Blocks block;
+    Parameters<T> parameter;
+    ForwardScratch scratch;
+    Tensor<const T> q, k, v;
+    Tensor<T> o;
+    T* lse;                // [batch, query_heads, queries] or null: of each head by itself
+    T* packed_k;           // [k_slot, key_block, panel of keys, key_dim, panel]: k^T times the score's unit
+    T* packed_v;           // [v_slot, key_block, panel of features, keys of the block, panel]
+    unsigned char* v_odd;  // [v_slot, key_block]: 1 where a value of that block is not finite
+    std::int64_t k_batches, k_heads, v_batches, v_heads;  // distinct ones: 1 where the axis is broadcast
+    T* joint_lse;  // [batch, query_heads / joint_heads, queries] or null
+};
+
+struct BackwardScratch {
+    std::int64_t key_panels;                   // k^T times the score's unit: [panel of keys, key_dim, panel]
+    std::int64_t value_panels;                 // v^T: [panel of keys, value_dim, panel]
+    std::int64_t key_columns;                  // k: [panel of features, keys, panel]
+    std::int64_t query_columns, dout_columns;  // [panel of features, rows, panel]
+    std::int64_t dk, dv;                       // [keys, key_width], [keys, value_width]
+    std::int64_t scores, dscores;              // [rows, score_stride]: s then p; dp then ds
+    std::int64_t dq;                           // [rows, key_width]
+    std::int64_t dbias;                        // [heads_per_kv]
+    std::int64_t key_odd;                      // [1]: 1 where a key of the block is not finite
+};
+
+template <class T>
+struct BackwardCall {
+    Extents n;
+    Blocks block;
+    Parameters<T> parameter;
+    BackwardScratch scratch;
+    Tensor<const T> q, k, v, o, dout;
+    const T* lse;   // [batch, query_heads / joint_heads, queries]
+    const T* dlse;  // the same shape, or null
+    // Where gradients accumulate: the caller's tensors, or expanded copies in the workspace. Null: not
+    // wanted.
+    Tensor<T> dq, dk, dv;
+    std::int64_t dq_slots, dq_slot_stride;  // partial dq over fixed runs of key blocks
+    // Of each row, [batch, query_heads, queries]: p = weight * phi(s + shift), ds = weight * phi' * (dp -
+    // delta).
+    T *row_shift, *row_weight, *row_delta;
+    double* dbias;  // [batch, query_heads, key_blocks]: sums of ds, or null
+    double* dsink;  // [batch, query_heads / joint_heads, row chunks], or null
+    std::int64_t row_chunk;
+};
+
+// A gradient summed over the axes on which its input is broadcast, and over partial results.
+template <class T>
+struct Reduction {
+    const T* from;  // [slots, batch, heads, rows, features], contiguous
+    Tensor<T> to;   // stride 0 on the axes that are summed
+    std::int64_t slots, batch, heads, rows, features;
+};
+
+// The tile functions of one ISA for one scalar type.
+template <class T>
+struct Tiles {
+    int panel;  // columns of a register tile, and of a packed panel
+    // Packs one key block of one distinct head.
+    void (*pack_keys)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
+    void (*pack_values)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
+    // o (and lse) of one block of rows.
+    void (*forward[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
+                                           std::int64_t row_block, T* scratch);
+    // Joins the heads of one group under one normaliser, for queries [first, last).
+    void (*join_heads)(const ForwardCall<T>&, std::int64_t batch, std::int64_t group, std::int64_t first,
+                       std::int64_t last);
+
+    // row_shift, row_weight, row_delta, and dsink's part, of one chunk of queries of one group of heads.
+    void (*backward_rows[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, std::int64_t batch,
+                                                 std::int64_t group, std::int64_t chunk);
+    // One key block: begin packs it, step adds what one block of rows gives to its dk and dv, dq adds the
+    // step's dq to a slot, end writes dk and dv.
+    void (*backward_begin)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
+                           std::int64_t key_block, T* scratch);
+    void (*backward_step[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, std::int64_t batch,
+                                                 std::int64_t kv_head, std::int64_t key_block,
+                                                 std::int64_t row_block, T* scratch);
+    void (*backward_dq)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head, std::int64_t slot,
+                        std::int64_t row_block, T* scratch);
+    void (*backward_end)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
+                         std::int64_t key_block, T* scratch);
+    // The sum that lands on row (batch, head, row) of Reduction::to.
+    void (*reduce_row)(const Reduction<T>&, std::int64_t batch, std::int64_t head, std::int64_t row);
+};
+
+// What one ISA unit exports.
+struct Unit {
+    Tiles<float> f32;
+    Tiles<double> f64;
+    hone_activation_info info[HONE_ACTIVATION_COUNT];
+    double score_unit[HONE_ACTIVATION_COUNT];  // kernels take scores times this: log2 e where they use 2^x
+};
+
+namespace {
+
+template <class T>
+inline T* at(const Tensor<T>& t, std::int64_t batch, std::int64_t head, std::int64_t row) {
+    return t.data + batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
+}
+
+inline std::int64_t round_up(std::int64_t x, std::int64_t to) {
+    return (x + to - 1) / to * to;
+}
+inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
+    return a < b ? a : b;
+}
+
+// The number of keys that query i sees.
+inline std::int64_t keys_seen(const Extents& n, std::int64_t query) {
+    const std::int64_t end = query + n.sees;
+    return end < 0 ? 0 : smaller(end, n.keys);
+}
+
+}  // namespace
+}  // namespace hone

@@ -1,0 +1,164 @@
+// activations.hpp owns what each activation is, mathematically: its family, its scalar function phi and its
+// defaults.
+//
+// To add one: a struct with the name that it has in hone/activations.def, derived from its family, with a
+// phi that works for any scalar, dual numbers included (see dual.hpp). For example
+//
+//     struct tanh : ElementWise {
+//         template <class T>
+//         static T phi(T x) {
+//             return math::tanh(x);
+//         }
+//     };
+#pragma once
+
+#include <hone/hone.h>
+
+#include "reference/dual.hpp"
+
+namespace hone::reference {
+
+// What a family assumes; an activation overrides what differs.
+struct Activation {
+    static constexpr bool normalised = false;
+    static constexpr bool joint = false;
+    static constexpr bool takes_sink = false;
+    static constexpr bool takes_log_prior = false;
+    static constexpr bool takes_shift = false;
+    static constexpr bool takes_weight = false;
+    static constexpr bool takes_softmax_n = false;
+};
+
+// p = phi(s) / Z, Z = sum of phi(s).
+struct Normalised : Activation {
+    static constexpr bool normalised = true;
+    static constexpr bool exponential = false;
+};
+
+// phi = exp, whose p is the same when all the scores are shifted by one number: what keeps it from
+// overflowing.
+struct Exponential : Normalised {
+    static constexpr bool exponential = true;
+
+    template <class T>
+    static T phi(T x) {
+        return math::exp(x);
+    }
+};
+
+// p = w phi(s + b); `keys` is the number of keys that the row sees.
+struct ElementWise : Activation {
+    static constexpr bool takes_shift = true;
+    static constexpr bool takes_weight = true;
+
+    template <class S>
+    static S default_shift(S) {
+        return 0;
+    }
+    template <class S>
+    static S default_weight(S keys) {
+        return 1 / keys;
+    }
+};
+
+struct softmax : Exponential {
+    static constexpr bool takes_sink = true;
+};
+
+struct softmax_1 : Exponential {
+    static constexpr bool takes_softmax_n = true;
+};
+
+struct bayes_softmax : Exponential {
+    static constexpr bool joint = true;
+    static constexpr bool takes_sink = true;
+    static constexpr bool takes_log_prior = true;
+};
+
+struct softplus : Normalised {
+    template <class T>
+    static T phi(T x) {
+        return x > 0 ? x + math::log1p(math::exp(-x)) : math::log1p(math::exp(x));
+    }
+};
+
+struct sigmoid : ElementWise {
+    static constexpr bool takes_weight = false;
+
+    template <class S>
+    static S default_shift(S keys) {
+        return -math::log(keys);
+    }
+    template <class T>
+    static T phi(T x) {
+        const T e = math::exp(x > 0 ? -x : x);
+        return (x > 0 ? T(1) : e) / (1 + e);
+    }
+};
+
+struct relu : ElementWise {
+    // The comparison is such that a NaN stays one.
+    template <class T>
+    static T phi(T x) {
+        return x <= 0 ? T(0) : x;
+    }
+};
+
+struct relu_squared : ElementWise {
+    template <class T>
+    static T phi(T x) {
+        return relu::phi(x) * relu::phi(x);
+    }
+};
+
+struct linear : ElementWise {
+    template <class S>
+    static S default_shift(S) {
+        return 1;
+    }
+    template <class T>
+    static T phi(T x) {
+        return x;
+    }
+};
+
+struct erf : ElementWise {
+    template <class T>
+    static T phi(T x) {
+        return 1 + math::erf(x);
+    }
+};
+
+// New activations go above this line.
+
+// Calls visitor with the struct of this activation, a hone_activation.
+template <class Visitor>
+void visit(int32_t activation, Visitor&& visitor) {
+    switch (activation) {
+#define HONE_ACTIVATION(ENUMERATOR, name) \
+    case HONE_##ENUMERATOR:               \
+        visitor(reference::name{});       \
+        break;
+#include <hone/activations.def>
+#undef HONE_ACTIVATION
+    }
+}
+
+// Their names, by hone_activation.
+inline constexpr const char* activation_names[] = {
+#define HONE_ACTIVATION(ENUMERATOR, name) #name,
+#include <hone/activations.def>
+#undef HONE_ACTIVATION
+};
+
+// The reference's own account of what hone_describe_activation() tells.
+inline hone_activation_info describe(int32_t activation) {
+    hone_activation_info info = {};
+    visit(activation, [&]<class A>(A) {
+        info = {activation_names[activation], A::normalised,  A::joint,        A::takes_sink,
+                A::takes_log_prior,           A::takes_shift, A::takes_weight, A::takes_softmax_n};
+    });
+    return info;
+}
+
+}  // namespace hone::reference

@@ -1,0 +1,131 @@
+// reference_extreme_test.cpp proves what the reference does where scores are huge or infinite, where a row
+// sees no key, and where a NaN lies in what is seen or hidden.
+#include <cmath>
+
+#include "tests/reference_example.hpp"
+
+namespace hone::reference {
+namespace {
+
+TEST(ReferenceExtreme, HugeScoresNeitherOverflowNorVanish) {
+    Scored softmax(HONE_SOFTMAX, {-1e4, 1e4, 1e4});
+    softmax.forward();
+    expect_near(softmax.o.values, {0, 0.5, 0.5}, "p");
+    expect_near(softmax.lse, {1e4 + std::log(2.0)}, "lse");
+
+    Scored one(HONE_SOFTMAX_1, {-1e4, -1e4});
+    one.forward();
+    EXPECT_EQ(one.o.values, (std::vector<double>{0, 0}));
+    EXPECT_EQ(one.lse, std::vector<double>{0});
+
+    Scored softplus(HONE_SOFTPLUS, {1e4, 3e4});
+    softplus.run();
+    expect_near(softplus.o.values, {0.25, 0.75}, "p");
+    for (double x : softplus.dk.values) EXPECT_TRUE(std::isfinite(x));
+
+    expect_weights(HONE_SIGMOID, {1e4, -1e4}, [](double s) { return s > 0 ? 1 : 0; });
+    Scored sigmoid(HONE_SIGMOID, {1e4, -1e4});
+    sigmoid.run();
+    EXPECT_EQ(sigmoid.dk.values, (std::vector<double>{0, 0}));
+}
+
+TEST(ReferenceExtreme, ASinkAboveEveryScoreTakesTheWeight) {
+    Scored x(HONE_SOFTMAX, {1, 2});
+    x.sink = {1e4};
+    x.forward();
+    EXPECT_EQ(x.o.values, (std::vector<double>{0, 0}));
+    EXPECT_EQ(x.lse, std::vector<double>{1e4});
+}
+
+TEST(ReferenceExtreme, ARowWithoutWeightGivesZeroAndNoGradient) {
+    for (int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX, HONE_SOFTPLUS}) {
+        Scored x(activation, {-inf, -inf});
+        x.run();
+        EXPECT_EQ(x.o.values, (std::vector<double>{0, 0})) << activation_name(activation);
+        EXPECT_EQ(x.lse, std::vector<double>{-inf}) << activation_name(activation);
+        EXPECT_EQ(x.dq.values, std::vector<double>{0}) << activation_name(activation);
+        EXPECT_EQ(x.dk.values, (std::vector<double>{0, 0})) << activation_name(activation);
+        EXPECT_EQ(x.dv.values, (std::vector<double>(4, 0))) << activation_name(activation);
+    }
+    Scored x(HONE_SOFTMAX, {-inf, -inf});
+    x.sink = {0.5};
+    x.forward();
+    EXPECT_EQ(x.o.values, (std::vector<double>{0, 0}));
+    EXPECT_EQ(x.lse, std::vector<double>{0.5});
+}
+
+TEST(ReferenceExtreme, ARowThatSeesNoKeyGivesZeroAndNoGradient) {
+    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+        for (int64_t keys : {0, 2}) {
+            const int64_t hidden = 6 - keys;  // the first queries see no key
+            Example<double> x(
+                activation, {.batch = 1, .queries = 6, .keys = keys, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT});
+            x.sink.clear();
+            std::ranges::fill(x.shift, 5);  // so that no ReLU is 0
+            x.run();
+            const double none = activation == HONE_SOFTMAX_1 ? std::log(1.5) : -inf;
+            for (int64_t h = 0; h < x.shape.query_heads; ++h)
+                for (int64_t i = 0; i < x.shape.queries; ++i) {
+                    const bool zero = i < hidden;
+                    EXPECT_EQ(x.o.row(0, h, i)[0] == 0, zero) << activation_name(activation) << " row " << i;
+                    EXPECT_EQ(x.dq.row(0, h, i)[0] == 0, zero) << activation_name(activation) << " row " << i;
+                }
+            for (size_t n = 0; n < x.lse.size(); ++n)
+                EXPECT_EQ(x.lse[n] == none, int64_t(n) % 6 < hidden) << activation_name(activation) << n;
+            for (const auto* gradient : {&x.dq.values, &x.dk.values, &x.dv.values, &x.dlog_prior, &x.dshift})
+                for (double value : *gradient)
+                    EXPECT_TRUE(std::isfinite(value)) << activation_name(activation);
+        }
+}
+
+TEST(ReferenceExtreme, ARowThatSeesOnlyItsSinkGivesTheSinkTheGradientOfTheLse) {
+    for (int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX}) {
+        Example<double> x(activation, {.batch = 1, .queries = 1, .keys = 0});
+        std::ranges::fill(x.dout.values, nan);  // o is a constant: its gradient goes nowhere
+        x.run();
+        EXPECT_EQ(x.lse, x.sink) << activation_name(activation);
+        EXPECT_EQ(x.dsink, x.dlse) << activation_name(activation);
+    }
+}
+
+TEST(ReferenceExtreme, NanBehindTheMaskDoesNotLeak) {
+    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
+        const Shape shape = {.queries = 3, .keys = 5, .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+        Example<double> clean(activation, shape), dirty(activation, shape);
+        for (int64_t b = 0; b < shape.batch; ++b)
+            for (int64_t h = 0; h < shape.kv_heads; ++h)
+                for (int64_t j = 3; j < 5; ++j) {
+                    std::fill_n(dirty.k.row(b, h, j), shape.key_dim, nan);
+                    std::fill_n(dirty.v.row(b, h, j), shape.value_dim, nan);
+                }
+        clean.run();
+        dirty.run();
+        for (double x : clean.dk.values) ASSERT_TRUE(std::isfinite(x)) << activation_name(activation);
+        EXPECT_EQ(dirty.o.values, clean.o.values) << activation_name(activation);
+        EXPECT_EQ(dirty.dq.values, clean.dq.values) << activation_name(activation);
+        EXPECT_EQ(dirty.dk.values, clean.dk.values) << activation_name(activation);
+        EXPECT_EQ(dirty.dv.values, clean.dv.values) << activation_name(activation);
+        for (int64_t d = 0; d < shape.key_dim; ++d) EXPECT_EQ(dirty.dk.row(1, 1, 4)[d], 0);
+    }
+}
+
+TEST(ReferenceExtreme, NanReachesEveryRowThatSeesItAndNoOther) {
+    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+        for (bool in_values : {false, true}) {
+            Example<double> x(activation, {.batch = 1,
+                                           .query_heads = 2,
+                                           .kv_heads = 1,
+                                           .queries = 5,
+                                           .mask = HONE_MASK_CAUSAL_TOP_LEFT});
+            (in_values ? x.v : x.k).row(0, 0, 3)[0] = nan;
+            x.run();
+            for (int64_t h = 0; h < 2; ++h)
+                for (int64_t i = 0; i < 5; ++i) {
+                    EXPECT_EQ(std::isnan(x.o.row(0, h, i)[0]), i >= 3) << activation_name(activation);
+                    EXPECT_EQ(std::isnan(x.dq.row(0, h, i)[0]), i >= 3) << activation_name(activation);
+                }
+        }
+}
+
+}  // namespace
+}  // namespace hone::reference
