@@ -110,6 +110,7 @@ const char* const kStrideNames[] = {"batch_stride", "head_stride", "row_stride"}
 
 // An output must not overlap itself; a gradient may where its input is broadcast, and is summed there.
 hone_status check_output(const Operand& t, const Operand* input) {
+    if (!t.tensor.data) return HONE_OK;  // a gradient that is not wanted
     if (!t.fits()) return bad("%s: its strides overflow", t.name);
     for (int axis = 0; axis < 3; ++axis)
         if (t.extent[axis] > 1 && t.stride(axis) == 0 && !(input && input->stride(axis) == 0))

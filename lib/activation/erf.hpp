@@ -8,14 +8,14 @@ namespace {
 
 struct erf : ElementWise {
     template <class T>
-    static Vec<T> value(Vec<T> x) {
-        const Vec<T> tail = erfc_abs(x);
-        return xsimd::select(x < Vec<T>(0), tail, Vec<T>(2) - tail);
+    static Pair<T> value(Pair<T> x) {
+        const Pair<T> tail = erfc_abs(x);
+        return select(x < Pair<T>(0), tail, Pair<T>(2) - tail);
     }
     template <class T>
-    static Vec<T> slope(Vec<T> x) {
+    static Pair<T> slope(Pair<T> x) {
         constexpr T two_over_sqrt_pi = static_cast<T>(1.12837916709551257390L);
-        return Vec<T>(two_over_sqrt_pi) * exp_negative(Vec<T>(0) - x * x);
+        return Pair<T>(two_over_sqrt_pi) * exp_minus(x * x);
     }
 };
 

@@ -1,6 +1,6 @@
 // family.hpp: what the families of activations have in common; an activation derives from one of them.
 //
-// value(x) is phi and slope(x) its derivative, for a vector of x = unit * s + shift.
+// value(x) is phi and slope(x) its derivative, for x = unit * s + shift.
 #pragma once
 
 #include "kernel/math.hpp"
@@ -20,11 +20,11 @@ struct Exponential : Any {
     static constexpr bool normalised = true, subtracts_maximum = true;
     static constexpr double unit = kLog2e;
     template <class T>
-    static Vec<T> value(Vec<T> x) {
+    static Pair<T> value(Pair<T> x) {
         return exp2(x);
     }
     template <class T>
-    static Vec<T> slope(Vec<T> x) {
+    static Pair<T> slope(Pair<T> x) {
         return exp2(x);
     }
     // The logit beside the keys' own in the normaliser of one head.

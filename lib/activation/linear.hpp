@@ -9,12 +9,12 @@ namespace {
 struct linear : ElementWise {
     static double default_shift(double) { return 1; }
     template <class T>
-    static Vec<T> value(Vec<T> x) {
+    static Pair<T> value(Pair<T> x) {
         return x;
     }
     template <class T>
-    static Vec<T> slope(Vec<T>) {
-        return Vec<T>(1);
+    static Pair<T> slope(Pair<T>) {
+        return Pair<T>(1);
     }
 };
 

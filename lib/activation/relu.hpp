@@ -8,12 +8,12 @@ namespace {
 
 struct relu : ElementWise {
     template <class T>
-    static Vec<T> value(Vec<T> x) {
-        return at_least(Vec<T>(0), x);
+    static Pair<T> value(Pair<T> x) {
+        return at_least(Pair<T>(0), x);
     }
     template <class T>
-    static Vec<T> slope(Vec<T> x) {
-        return xsimd::select(x <= Vec<T>(0), Vec<T>(0), Vec<T>(1));  // 1 at NaN
+    static Pair<T> slope(Pair<T> x) {
+        return select(x <= Pair<T>(0), Pair<T>(0), Pair<T>(1));  // 1 at NaN
     }
 };
 

@@ -8,13 +8,13 @@ namespace {
 
 struct relu_squared : ElementWise {
     template <class T>
-    static Vec<T> value(Vec<T> x) {
-        const Vec<T> y = at_least(Vec<T>(0), x);
+    static Pair<T> value(Pair<T> x) {
+        const Pair<T> y = at_least(Pair<T>(0), x);
         return y * y;
     }
     template <class T>
-    static Vec<T> slope(Vec<T> x) {
-        const Vec<T> y = at_least(Vec<T>(0), x);
+    static Pair<T> slope(Pair<T> x) {
+        const Pair<T> y = at_least(Pair<T>(0), x);
         return y + y;
     }
 };

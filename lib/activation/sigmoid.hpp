@@ -12,15 +12,15 @@ struct sigmoid : ElementWise {
     static double default_shift(double keys) { return -__builtin_log(keys); }
     static double default_weight(double) { return 1; }
     template <class T>
-    static Vec<T> value(Vec<T> x) {
-        const Vec<T> zero(0), one(1);
-        const Vec<T> e = exp_negative(zero - xsimd::abs(x));
-        return xsimd::select(x < zero, e, one) / (one + e);
+    static Pair<T> value(Pair<T> x) {
+        const Pair<T> zero(0), one(1);
+        const Pair<T> e = exp_minus(abs(x));
+        return select(x < zero, e, one) / (one + e);
     }
     template <class T>
-    static Vec<T> slope(Vec<T> x) {
-        const Vec<T> p = value(x);
-        return p * (Vec<T>(1) - p);
+    static Pair<T> slope(Pair<T> x) {
+        const Pair<T> p = value(x);
+        return p * (Pair<T>(1) - p);
     }
 };
 

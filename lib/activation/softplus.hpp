@@ -8,15 +8,14 @@ namespace {
 
 struct softplus : Normalised {
     template <class T>
-    static Vec<T> value(Vec<T> x) {
-        const Vec<T> zero(0);
-        return at_least(zero, x) + log1p_unit(exp_negative(zero - xsimd::abs(x)));
+    static Pair<T> value(Pair<T> x) {
+        return add_log1p(at_least(Pair<T>(0), x), exp_minus(abs(x)));
     }
     template <class T>
-    static Vec<T> slope(Vec<T> x) {
-        const Vec<T> zero(0), one(1);
-        const Vec<T> e = exp_negative(zero - xsimd::abs(x));
-        return xsimd::select(x < zero, e, one) / (one + e);
+    static Pair<T> slope(Pair<T> x) {
+        const Pair<T> zero(0), one(1);
+        const Pair<T> e = exp_minus(abs(x));
+        return select(x < zero, e, one) / (one + e);
     }
 };
 

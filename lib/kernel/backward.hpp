@@ -72,12 +72,12 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
 template <class T, class Act>
 inline T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift, T weight, T delta,
                        bool want_sum) {
-    Vec<T> sum(0);
-    const Vec<T> b(shift), w(weight), d(delta);
-    for_visible<T>(seen, [&](std::int64_t c, const Mask<T>* visible) {
-        const Vec<T> x = load(s + c) + b;
-        Vec<T> p = Act::value(x);
-        Vec<T> ds = Act::slope(x) * (load(dp + c) - d);
+    Pair<T> sum(0);
+    const Pair<T> b(shift), w(weight), d(delta);
+    for_visible<T>(seen, [&](std::int64_t c, const PairMask<T>* visible) {
+        const Pair<T> x = load_pair(s + c) + b;
+        Pair<T> p = Act::value(x);
+        Pair<T> ds = Act::slope(x) * (load_pair(dp + c) - d);
         if constexpr (!Act::subtracts_maximum) {
             p = w * p;
             ds = w * ds;
@@ -85,7 +85,7 @@ inline T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T s
         ds = visible_or<T>(visible, ds, 0);
         store(s + c, visible_or<T>(visible, p, 0));
         store(dp + c, ds);
-        sum += ds;
+        sum = sum + ds;
     });
     clear_hidden(s, seen, columns);
     clear_hidden(dp, seen, columns);

@@ -44,39 +44,40 @@ void pack_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key
     call.v_odd[slot * call.block.key_blocks + key_block] = !finite;
 }
 
-// Calls body(c, visible) for each vector of a row of which the first `seen` elements are visible; visible is
-// null where the whole vector is.
+// Calls body(c, visible) for each pair of vectors of a row of which the first `seen` elements are visible;
+// visible is null where the whole pair is.
 template <class T, class Body>
 inline void for_visible(std::int64_t seen, Body body) {
-    constexpr int w = kWidth<T>;
+    constexpr int w = Pair<T>::width;
     std::int64_t c = 0;
-    for (; c + w <= seen; c += w) body(c, static_cast<const Mask<T>*>(nullptr));
+    for (; c + w <= seen; c += w) body(c, static_cast<const PairMask<T>*>(nullptr));
     if (c < seen) {
-        const Mask<T> visible = iota<T>() < Vec<T>(static_cast<T>(seen - c));
+        const PairMask<T> visible = first_of<T>(seen - c);
         body(c, &visible);
     }
 }
 
-// Zeroes the whole vectors beyond the visible ones, up to `columns`.
+// Zeroes the whole pairs beyond the visible ones, up to `columns`.
 template <class T>
 inline void clear_hidden(T* row, std::int64_t seen, std::int64_t columns) {
-    for (std::int64_t c = round_up(seen, kWidth<T>); c < columns; c += kWidth<T>) store(row + c, Vec<T>(0));
+    constexpr int w = Pair<T>::width;
+    for (std::int64_t c = round_up(seen, w); c < columns; c += w) store(row + c, Pair<T>(0));
 }
 
 template <class T>
-inline Vec<T> visible_or(const Mask<T>* visible, Vec<T> x, T otherwise) {
-    return visible ? xsimd::select(*visible, x, Vec<T>(otherwise)) : x;
+inline Pair<T> visible_or(const PairMask<T>* visible, Pair<T> x, T otherwise) {
+    return visible ? select(*visible, x, Pair<T>(otherwise)) : x;
 }
 
 // Step 2 for one row: s -> phi, and its sum.
 template <class T, class Act>
 inline T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
-    Vec<T> sum(0);
-    const Vec<T> b(shift);
-    for_visible<T>(seen, [&](std::int64_t c, const Mask<T>* visible) {
-        const Vec<T> p = visible_or<T>(visible, Act::value(load(s + c) + b), 0);
+    Pair<T> sum(0);
+    const Pair<T> b(shift);
+    for_visible<T>(seen, [&](std::int64_t c, const PairMask<T>* visible) {
+        const Pair<T> p = visible_or<T>(visible, Act::value(load_pair(s + c) + b), 0);
         store(s + c, p);
-        if constexpr (Act::normalised) sum += p;
+        if constexpr (Act::normalised) sum = sum + p;
     });
     clear_hidden(s, seen, columns);
     return Act::normalised ? sum_of(sum) : T(0);
@@ -84,9 +85,9 @@ inline T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
 
 template <class T>
 inline T row_maximum(const T* s, std::int64_t seen) {
-    Vec<T> most(-infinity<T>());
-    for_visible<T>(seen, [&](std::int64_t c, const Mask<T>* visible) {
-        most = at_least(most, visible_or<T>(visible, load(s + c), -infinity<T>()));
+    Pair<T> most(-infinity<T>());
+    for_visible<T>(seen, [&](std::int64_t c, const PairMask<T>* visible) {
+        most = at_least(most, visible_or<T>(visible, load_pair(s + c), -infinity<T>()));
     });
     return max_of(most);
 }

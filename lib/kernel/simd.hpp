@@ -65,28 +65,39 @@ inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
 #endif
 }
 
-// The larger of bound and x; x where x is NaN. (xsimd::max's answer to a NaN changed between versions.)
+// The larger (smaller) of bound and x; x where x is NaN. (xsimd's own answer to a NaN changed between
+// versions.)
+#if defined(__SSE2__)
+#if defined(__AVX512F__)
+#define HONE_X86(operation) _mm512_##operation
+#elif defined(__AVX__)
+#define HONE_X86(operation) _mm256_##operation
+#else
+#define HONE_X86(operation) _mm_##operation
+#endif
+inline Vec<float> at_least(Vec<float> bound, Vec<float> x) {
+    return HONE_X86(max_ps)(bound, x);
+}
+inline Vec<double> at_least(Vec<double> bound, Vec<double> x) {
+    return HONE_X86(max_pd)(bound, x);
+}
+inline Vec<float> at_most(Vec<float> bound, Vec<float> x) {
+    return HONE_X86(min_ps)(bound, x);
+}
+inline Vec<double> at_most(Vec<double> bound, Vec<double> x) {
+    return HONE_X86(min_pd)(bound, x);
+}
+#undef HONE_X86
+#else
 template <class T>
 inline Vec<T> at_least(Vec<T> bound, Vec<T> x) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4)
-        return _mm512_max_ps(bound, x);
-    else
-        return _mm512_max_pd(bound, x);
-#elif defined(__AVX__)
-    if constexpr (sizeof(T) == 4)
-        return _mm256_max_ps(bound, x);
-    else
-        return _mm256_max_pd(bound, x);
-#elif defined(__SSE2__)
-    if constexpr (sizeof(T) == 4)
-        return _mm_max_ps(bound, x);
-    else
-        return _mm_max_pd(bound, x);
-#else
     return xsimd::select(x < bound, bound, x);
-#endif
 }
+template <class T>
+inline Vec<T> at_most(Vec<T> bound, Vec<T> x) {
+    return xsimd::select(bound < x, bound, x);
+}
+#endif
 
 template <class T>
 inline T sum_of(Vec<T> x) {
