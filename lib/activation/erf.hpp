@@ -8,14 +8,14 @@ namespace {
 
 struct erf : ElementWise {
     template <class T>
-    static Pair<T> value(Pair<T> x) {
-        const Pair<T> tail = erfc_abs(x);
-        return select(x < Pair<T>(0), tail, Pair<T>(2) - tail);
+    static Group<T> value(Group<T> x) {
+        const Group<T> tail = erfc_abs(x);
+        return select(x < Group<T>(0), tail, Group<T>(2) - tail);
     }
     template <class T>
-    static Pair<T> slope(Pair<T> x) {
+    static Group<T> slope(Group<T> x) {
         constexpr T two_over_sqrt_pi = static_cast<T>(1.12837916709551257390L);
-        return Pair<T>(two_over_sqrt_pi) * exp_minus(x * x);
+        return Group<T>(two_over_sqrt_pi) * exp_minus(x * x);
     }
 };
 

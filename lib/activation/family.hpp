@@ -20,11 +20,11 @@ struct Exponential : Any {
     static constexpr bool normalised = true, subtracts_maximum = true;
     static constexpr double unit = kLog2e;
     template <class T>
-    static Pair<T> value(Pair<T> x) {
+    static Group<T> value(Group<T> x) {
         return exp2(x);
     }
     template <class T>
-    static Pair<T> slope(Pair<T> x) {
+    static Group<T> slope(Group<T> x) {
         return exp2(x);
     }
     // The logit beside the keys' own in the normaliser of one head.

@@ -9,12 +9,12 @@ namespace {
 struct linear : ElementWise {
     static double default_shift(double) { return 1; }
     template <class T>
-    static Pair<T> value(Pair<T> x) {
+    static Group<T> value(Group<T> x) {
         return x;
     }
     template <class T>
-    static Pair<T> slope(Pair<T>) {
-        return Pair<T>(1);
+    static Group<T> slope(Group<T>) {
+        return Group<T>(1);
     }
 };
 

@@ -8,12 +8,12 @@ namespace {
 
 struct relu : ElementWise {
     template <class T>
-    static Pair<T> value(Pair<T> x) {
-        return at_least(Pair<T>(0), x);
+    static Group<T> value(Group<T> x) {
+        return at_least(Group<T>(0), x);
     }
     template <class T>
-    static Pair<T> slope(Pair<T> x) {
-        return select(x <= Pair<T>(0), Pair<T>(0), Pair<T>(1));  // 1 at NaN
+    static Group<T> slope(Group<T> x) {
+        return select(x <= Group<T>(0), Group<T>(0), Group<T>(1));  // 1 at NaN
     }
 };
 

@@ -8,13 +8,13 @@ namespace {
 
 struct relu_squared : ElementWise {
     template <class T>
-    static Pair<T> value(Pair<T> x) {
-        const Pair<T> y = at_least(Pair<T>(0), x);
+    static Group<T> value(Group<T> x) {
+        const Group<T> y = at_least(Group<T>(0), x);
         return y * y;
     }
     template <class T>
-    static Pair<T> slope(Pair<T> x) {
-        const Pair<T> y = at_least(Pair<T>(0), x);
+    static Group<T> slope(Group<T> x) {
+        const Group<T> y = at_least(Group<T>(0), x);
         return y + y;
     }
 };

@@ -12,15 +12,15 @@ struct sigmoid : ElementWise {
     static double default_shift(double keys) { return -__builtin_log(keys); }
     static double default_weight(double) { return 1; }
     template <class T>
-    static Pair<T> value(Pair<T> x) {
-        const Pair<T> zero(0), one(1);
-        const Pair<T> e = exp_minus(abs(x));
+    static Group<T> value(Group<T> x) {
+        const Group<T> zero(0), one(1);
+        const Group<T> e = exp_minus(abs(x));
         return select(x < zero, e, one) / (one + e);
     }
     template <class T>
-    static Pair<T> slope(Pair<T> x) {
-        const Pair<T> p = value(x);
-        return p * (Pair<T>(1) - p);
+    static Group<T> slope(Group<T> x) {
+        const Group<T> p = value(x);
+        return p * (Group<T>(1) - p);
     }
 };
 

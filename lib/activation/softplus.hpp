@@ -8,13 +8,13 @@ namespace {
 
 struct softplus : Normalised {
     template <class T>
-    static Pair<T> value(Pair<T> x) {
-        return add_log1p(at_least(Pair<T>(0), x), exp_minus(abs(x)));
+    static Group<T> value(Group<T> x) {
+        return add_log1p(at_least(Group<T>(0), x), exp_minus(abs(x)));
     }
     template <class T>
-    static Pair<T> slope(Pair<T> x) {
-        const Pair<T> zero(0), one(1);
-        const Pair<T> e = exp_minus(abs(x));
+    static Group<T> slope(Group<T> x) {
+        const Group<T> zero(0), one(1);
+        const Group<T> e = exp_minus(abs(x));
         return select(x < zero, e, one) / (one + e);
     }
 };

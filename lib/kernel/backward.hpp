@@ -70,14 +70,14 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
 
 // Step 2 for one row; returns the sum of ds where it is wanted.
 template <class T, class Act>
-inline T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift, T weight, T delta,
-                       bool want_sum) {
-    Pair<T> sum(0);
-    const Pair<T> b(shift), w(weight), d(delta);
-    for_visible<T>(seen, [&](std::int64_t c, const PairMask<T>* visible) {
-        const Pair<T> x = load_pair(s + c) + b;
-        Pair<T> p = Act::value(x);
-        Pair<T> ds = Act::slope(x) * (load_pair(dp + c) - d);
+[[gnu::noinline, gnu::flatten]] T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift,
+                                                T weight, T delta, bool want_sum) {
+    Group<T> sum(0);
+    const Group<T> b(shift), w(weight), d(delta);
+    for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
+        const Group<T> x = load_group(s + c) + b;
+        Group<T> p = Act::value(x);
+        Group<T> ds = Act::slope(x) * (load_group(dp + c) - d);
         if constexpr (!Act::subtracts_maximum) {
             p = w * p;
             ds = w * ds;

@@ -44,38 +44,39 @@ void pack_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key
     call.v_odd[slot * call.block.key_blocks + key_block] = !finite;
 }
 
-// Calls body(c, visible) for each pair of vectors of a row of which the first `seen` elements are visible;
-// visible is null where the whole pair is.
+// Calls body(c, visible) for each group of vectors of a row of which the first `seen` elements are visible;
+// visible is null where the whole group is.
 template <class T, class Body>
 inline void for_visible(std::int64_t seen, Body body) {
-    constexpr int w = Pair<T>::width;
+    constexpr int w = Group<T>::width;
     std::int64_t c = 0;
-    for (; c + w <= seen; c += w) body(c, static_cast<const PairMask<T>*>(nullptr));
+    for (; c + w <= seen; c += w) body(c, static_cast<const GroupMask<T>*>(nullptr));
     if (c < seen) {
-        const PairMask<T> visible = first_of<T>(seen - c);
+        const GroupMask<T> visible = first_of<T>(seen - c);
         body(c, &visible);
     }
 }
 
-// Zeroes the whole pairs beyond the visible ones, up to `columns`.
+// Zeroes the whole groups beyond the visible ones, up to `columns`.
 template <class T>
 inline void clear_hidden(T* row, std::int64_t seen, std::int64_t columns) {
-    constexpr int w = Pair<T>::width;
-    for (std::int64_t c = round_up(seen, w); c < columns; c += w) store(row + c, Pair<T>(0));
+    constexpr int w = Group<T>::width;
+    for (std::int64_t c = round_up(seen, w); c < columns; c += w) store(row + c, Group<T>(0));
 }
 
 template <class T>
-inline Pair<T> visible_or(const PairMask<T>* visible, Pair<T> x, T otherwise) {
-    return visible ? select(*visible, x, Pair<T>(otherwise)) : x;
+inline Group<T> visible_or(const GroupMask<T>* visible, Group<T> x, T otherwise) {
+    return visible ? select(*visible, x, Group<T>(otherwise)) : x;
 }
 
-// Step 2 for one row: s -> phi, and its sum.
+// Step 2 for one row: s -> phi, and its sum. Flattened, as the activation is worth its speed only when all of
+// it is inlined: shared parts of value and slope are then computed once.
 template <class T, class Act>
-inline T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
-    Pair<T> sum(0);
-    const Pair<T> b(shift);
-    for_visible<T>(seen, [&](std::int64_t c, const PairMask<T>* visible) {
-        const Pair<T> p = visible_or<T>(visible, Act::value(load_pair(s + c) + b), 0);
+[[gnu::noinline, gnu::flatten]] T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
+    Group<T> sum(0);
+    const Group<T> b(shift);
+    for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
+        const Group<T> p = visible_or<T>(visible, Act::value(load_group(s + c) + b), 0);
         store(s + c, p);
         if constexpr (Act::normalised) sum = sum + p;
     });
@@ -85,9 +86,9 @@ inline T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
 
 template <class T>
 inline T row_maximum(const T* s, std::int64_t seen) {
-    Pair<T> most(-infinity<T>());
-    for_visible<T>(seen, [&](std::int64_t c, const PairMask<T>* visible) {
-        most = at_least(most, visible_or<T>(visible, load_pair(s + c), -infinity<T>()));
+    Group<T> most(-infinity<T>());
+    for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
+        most = at_least(most, visible_or<T>(visible, load_group(s + c), -infinity<T>()));
     });
     return max_of(most);
 }

@@ -4,7 +4,7 @@
 // each is that of the fit, in exact arithmetic, over its whole interval.
 #pragma once
 
-#include "kernel/pair.hpp"
+#include "kernel/group.hpp"
 
 namespace hone {
 namespace {
@@ -13,13 +13,13 @@ namespace {
 // one more product. The chain bounds the time, as the processor holds but a few elements' worth of
 // operations.
 template <class T, int n>
-inline Pair<T> polynomial(Pair<T> x, const T (&c)[n]) {
+inline Group<T> polynomial(Group<T> x, const T (&c)[n]) {
     const auto terms = [&](int i) {
-        return i + 1 < n ? fma(Pair<T>(c[i + 1]), x, Pair<T>(c[i])) : Pair<T>(c[i]);
+        return i + 1 < n ? fma(Group<T>(c[i + 1]), x, Group<T>(c[i])) : Group<T>(c[i]);
     };
-    const Pair<T> square = x * x;
+    const Group<T> square = x * x;
     constexpr int last = (n - 1) / 2 * 2;
-    Pair<T> y = terms(last);
+    Group<T> y = terms(last);
 #pragma GCC unroll 16
     for (int i = last - 2; i >= 0; i -= 2) y = fma(y, square, terms(i));
     return y;
@@ -83,32 +83,32 @@ inline constexpr double kLn2 = 0.69314718055994530942;
 
 // 2^x for x up to the exponent's range; exactly 0 below the smallest normal number (and at -inf), NaN at NaN.
 template <class T>
-inline Pair<T> exp2(Pair<T> x) {
+inline Group<T> exp2(Group<T> x) {
     using C = Coefficients<T>;
-    x = at_least(Pair<T>(-C::exp2_bias), x);
-    const Pair<T> round(C::exp2_round + C::exp2_bias);
-    const Pair<T> shifted = x + round;
+    x = at_least(Group<T>(-C::exp2_bias), x);
+    const Group<T> round(C::exp2_round + C::exp2_bias);
+    const Group<T> shifted = x + round;
     return polynomial(x - (shifted - round), C::exp2) * power_from_bits(shifted);
 }
 
 // e^-x for x >= 0.
 template <class T>
-inline Pair<T> exp_minus(Pair<T> x) {
-    return exp2(x * Pair<T>(static_cast<T>(-kLog2e)));
+inline Group<T> exp_minus(Group<T> x) {
+    return exp2(x * Group<T>(static_cast<T>(-kLog2e)));
 }
 
 // a + log(1 + t) for 0 <= t <= 1.
 template <class T>
-inline Pair<T> add_log1p(Pair<T> a, Pair<T> t) {
-    return fma(t, polynomial(t - Pair<T>(static_cast<T>(0.5)), Coefficients<T>::log1p), a);
+inline Group<T> add_log1p(Group<T> a, Group<T> t) {
+    return fma(t, polynomial(t - Group<T>(static_cast<T>(0.5)), Coefficients<T>::log1p), a);
 }
 
 // erfc(|x|). Its e^(-x^2) is also erf's slope.
 template <class T>
-inline Pair<T> erfc_abs(Pair<T> x) {
+inline Group<T> erfc_abs(Group<T> x) {
     using C = Coefficients<T>;
-    const Pair<T> one(1), y = at_most(Pair<T>(C::erfc_end), abs(x));
-    const Pair<T> t = one / fma(Pair<T>(C::erfc_slope), y, one);
+    const Group<T> one(1), y = at_most(Group<T>(C::erfc_end), abs(x));
+    const Group<T> t = one / fma(Group<T>(C::erfc_slope), y, one);
     return exp_minus(x * x) * polynomial(t, C::erfc);
 }
 
