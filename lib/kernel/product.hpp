@@ -65,6 +65,9 @@ inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::in
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v) sum[r][v] = add ? load(c + r * c_stride + v * w) : Vec<T>(0);
+            // Unrolled, as another thread on the same core leaves few issue slots: at D = 128 backward gains
+            // 9%.
+#pragma GCC unroll 4
     for (std::int64_t k = 0; k < depth; ++k) {
         Vec<T> right[vectors];
 #pragma GCC unroll 2
