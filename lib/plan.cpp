@@ -82,7 +82,8 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     ForwardPlan plan = {};
     const Extents& n = plan.n = extents_of(p, info);
     plan.joint = info.joint;
-    plan.block = blocks_for(n, kBackwardRows, kKeys, machine, element);
+    plan.block =
+        blocks_for(n, kForwardRowBytes / static_cast<std::int64_t>(element), kKeys, machine, element);
     const Blocks& block = plan.block;
     plan.threads =
         useful_threads(machine, n.batch * n.kv_heads * std::max(block.row_blocks, block.key_blocks));
