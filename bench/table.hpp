@@ -1,0 +1,42 @@
+// table.hpp owns the interface of what a person reads: the progress while benchmarks run, then a table.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cases.hpp"
+
+namespace hone::bench {
+
+// The machine's, as the system names it.
+std::string cpu_model();
+
+// For the default cases: shows on stderr which case runs, then prints a table with an activation a row.
+class Table : public benchmark::BenchmarkReporter {
+  public:
+    explicit Table(std::vector<Case> cases) : cases_(std::move(cases)) {}
+
+    // To be called whenever a case starts, and starts again.
+    void begin(const Case& c);
+
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>& runs) override;
+    void Finalize() override;
+
+  private:
+    void print_header(std::ostream& out) const;
+    void print_row(std::ostream& out, hone_activation activation) const;
+    double peak(int threads) const;
+
+    std::vector<Case> cases_;
+    std::size_t begun_ = 0;
+    std::string running_;
+    std::map<std::string, Run> runs_;  // by the case's name
+};
+
+}  // namespace hone::bench

@@ -1,0 +1,136 @@
+// truth.cpp: which parts of a problem the reference computes, and how outputs are compared with it.
+#include "truth.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "reference/attention.hpp"
+
+namespace hone::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Operations spent on one truth: at some 1.5 GFLOP/s and core in double, a few seconds; x87 is slower.
+template <class T>
+constexpr double kTruthFlops = std::is_same_v<T, float> ? 6e9 : 1e9;
+// Operations timed for a speed-up: a quarter of a second.
+constexpr double kTimedFlops = 0.3e9;
+// Queries per part of a forward truth: so many that copying the keys costs nothing beside using them.
+constexpr std::int64_t kQueryBlock = 64;
+
+template <class T>
+void run_reference(const Inputs<T>& inputs, Direction direction, const Outputs<T>& outputs) {
+    if (direction == Direction::forward)
+        reference::forward<T>(inputs.problem, forward_args(inputs, outputs));
+    else
+        reference::backward<T>(inputs.problem, backward_args(inputs, outputs));
+}
+
+// Parts that cover the whole problem.
+std::vector<Part> all_parts(const Shape& s, Direction direction) {
+    std::vector<Part> parts;
+    if (direction == Direction::forward)
+        for (std::int64_t i = 0; i < s.queries; i += kQueryBlock)
+            parts.push_back({0, s.kv_heads, i, std::min(kQueryBlock, s.queries - i)});
+    else
+        for (std::int64_t h = 0; h < s.kv_heads; ++h) parts.push_back({h, 1, 0, s.queries});
+    return parts;
+}
+
+// Evenly spread ones of them, at least one, for at most so many operations, of which all together take
+// `flops`.
+std::vector<Part> sample(const std::vector<Part>& parts, double flops, double most) {
+    const std::size_t count = std::clamp<double>(parts.size() * most / flops, 1, parts.size());
+    std::vector<Part> chosen;
+    for (std::size_t n = 0; n < count; ++n) chosen.push_back(parts[(2 * n + 1) * parts.size() / (2 * count)]);
+    return chosen;
+}
+
+struct Difference {
+    double error = 0, magnitude = 0;
+
+    double relative() const { return magnitude > 0 ? error / magnitude : error; }
+};
+
+// std::max would drop a NaN.
+double larger(double x, double y) {
+    return x > y || std::isnan(x) ? x : y;
+}
+
+// The part's tensor begins at this head and row of the whole one.
+template <class T, class W>
+void compare(const Tensor<T>& whole, const Tensor<W>& part, std::int64_t head, std::int64_t row,
+             Difference& difference) {
+    for (std::int64_t b = 0; b < part.entries(); ++b)
+        for (std::int64_t h = 0; h < part.heads; ++h)
+            for (std::int64_t i = 0; i < part.rows; ++i) {
+                const T* x = whole.row(b, head + h, row + i);
+                const W* truth = part.row(b, h, i);
+                for (std::int64_t d = 0; d < part.dim; ++d) {
+                    difference.error = larger(difference.error, double(std::abs(x[d] - truth[d])));
+                    difference.magnitude = larger(difference.magnitude, double(std::abs(truth[d])));
+                }
+            }
+}
+
+}  // namespace
+
+template <class T>
+Truth<T> make_truth(const Inputs<T>& inputs, Direction direction) {
+    using W = Wide<T>;
+    const double work = flops(inputs.shape, direction);
+    Truth<T> truth;
+    for (const Part& part : sample(all_parts(inputs.shape, direction), work, kTruthFlops<T>))
+        truth.parts.push_back({part, {}});
+#pragma omp parallel for schedule(dynamic)
+    for (std::size_t n = 0; n < truth.parts.size(); ++n) {
+        const Inputs<W> part = cut<W>(inputs, direction, truth.parts[n].part);
+        truth.parts[n].outputs = make_outputs(part, direction);
+        run_reference(part, direction, truth.parts[n].outputs);
+    }
+    return truth;
+}
+
+template <class T>
+double max_error(const Outputs<T>& outputs, const Truth<T>& truth) {
+    Difference o, dq, dk, dv;
+    for (const auto& [part, known] : truth.parts) {
+        const std::int64_t first_head = part.kv_head * (known.dq.heads / part.kv_heads);
+        compare(outputs.o, known.o, 0, part.query, o);
+        compare(outputs.dq, known.dq, first_head, part.query, dq);
+        compare(outputs.dk, known.dk, part.kv_head, 0, dk);
+        compare(outputs.dv, known.dv, part.kv_head, 0, dv);
+    }
+    return larger(larger(o.relative(), dq.relative()), larger(dk.relative(), dv.relative()));
+}
+
+template <class T>
+double reference_seconds(const Inputs<T>& inputs, Direction direction) {
+    const Shape& s = inputs.shape;
+    const double work = flops(s, direction);
+    Part part = {0, direction == Direction::forward ? s.kv_heads : 1, 0, s.queries};
+    const double part_work = work * part.kv_heads / s.kv_heads;
+    part.queries = std::clamp<double>(s.queries * kTimedFlops / part_work, 1, s.queries);
+    part.query = (s.queries - part.queries) / 2;
+
+    const Inputs<T> timed = cut<T>(inputs, direction, part);
+    const Outputs<T> outputs = make_outputs(timed, direction);
+    double best = HUGE_VAL;
+    for (int run = 0; run < 2; ++run) {
+        const auto start = Clock::now();
+        run_reference(timed, direction, outputs);
+        best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    return best * work / flops(timed.shape, direction);
+}
+
+template Truth<float> make_truth<float>(const Inputs<float>&, Direction);
+template Truth<double> make_truth<double>(const Inputs<double>&, Direction);
+template double max_error<float>(const Outputs<float>&, const Truth<float>&);
+template double max_error<double>(const Outputs<double>&, const Truth<double>&);
+template double reference_seconds<float>(const Inputs<float>&, Direction);
+template double reference_seconds<double>(const Inputs<double>&, Direction);
+
+}  // namespace hone::bench

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# run.sh: builds hone and runs its benchmarks or its tests, installing with apt-get what is missing.
+set -uo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+    cat <<'END'
+./run.sh bench [options]  builds into build/ and runs hone-bench; a table, and build/bench/report.json
+./run.sh test             builds into build/ and runs the tests
+./run.sh test --all       also all of what follows
+./run.sh sanitize         the tests under ASan + UBSan, and under TSan, in short (HONE_TEST_QUICK=1)
+./run.sh clang            builds with clang++ and -Werror
+./run.sh neon             cross-builds for 64-bit ARM and runs the kernel tests under qemu
+END
+}
+
+passed=0 failed=0 skipped=0
+
+note() { printf '\n== %ds: %s\n' "$SECONDS" "$*"; }
+
+# need PACKAGE=PROBE...: installs the packages whose probe, a command or a file, is not there.
+need() {
+    local missing=() pair sudo=()
+    for pair; do
+        command -v "${pair#*=}" >/dev/null || [ -e "${pair#*=}" ] || missing+=("${pair%%=*}")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    [ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
+    if command -v apt-get >/dev/null && "${sudo[@]}" true 2>/dev/null; then
+        note "installing ${missing[*]}"
+        "${sudo[@]}" apt-get update -q &&
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" &&
+            return
+    fi
+    echo "Please install these packages (the names are Debian's): ${missing[*]}." >&2
+    exit 1
+}
+
+need_build_tools() {
+    need g++=g++ meson=meson ninja-build=ninja pkg-config=pkg-config python3=python3 cmake=cmake binutils=nm \
+        libxsimd-dev=/usr/include/xsimd libgtest-dev=/usr/include/gtest \
+        libbenchmark-dev=/usr/include/benchmark
+}
+
+# The newest clang++ that is installed, else 16; and its OpenMP and symbolizer.
+need_clang() {
+    local version
+    for version in 20 19 18 17 16; do
+        command -v "clang++-$version" >/dev/null && break
+    done
+    llvm=/usr/lib/llvm-$version clang=clang-$version clangxx=clang++-$version
+    need "clang-$version=$clangxx" "libomp-$version-dev=$llvm/lib/libomp.so" "llvm-$version=$llvm/bin/llvm-symbolizer"
+}
+
+# setup DIRECTORY OPTION...: a configured build directory, made anew where another Meson's is in the way.
+setup() {
+    local directory=$1
+    shift
+    if [ -e "$directory/build.ninja" ] && meson setup --reconfigure "$directory" "$@" >/dev/null 2>&1; then return; fi
+    rm -rf "$directory"
+    meson setup "$directory" "$@"
+}
+
+# build DIRECTORY OPTION...: configures and compiles; where that fails, it counts as one failed test.
+build() {
+    note "building $1"
+    if setup "$@" && ninja -C "$1"; then return; fi
+    failed=$((failed + 1))
+    return 1
+}
+
+# run_tests DIRECTORY OPTION...: `meson test`, counted.
+run_tests() {
+    local directory=$1 count
+    shift
+    note "testing $directory"
+    rm -f "$directory"/*.xml "$directory"/meson-logs/testlog*
+    meson test -C "$directory" --no-rebuild --print-errorlogs "$@"
+    if count=($(python3 tests/tally.py "$directory")); then
+        passed=$((passed + count[0])) failed=$((failed + count[1])) skipped=$((skipped + count[2]))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+release() { build build -Dtests=enabled -Dbench=enabled; }
+
+sanitize() {
+    local baseline=sse2 flags
+    [ "$(uname -m)" = aarch64 ] && baseline=neon64
+    flags=(-Doptimization=1 -Ddebug=true -Db_ndebug=false -Db_lundef=false -Dtests=enabled -Dbench=disabled)
+    need_clang
+    export HONE_TEST_QUICK=1
+    CC=$clang CXX=$clangxx build build-asan -Db_sanitize=address,undefined "${flags[@]}" &&
+        ASAN_SYMBOLIZER_PATH=$llvm/bin/llvm-symbolizer LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp \
+            UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_tests build-asan --suite unit -t 4
+    # The threads are the same whatever the ISA. Archer tells TSan what OpenMP's barriers order; libomp itself is
+    # not instrumented.
+    CC=$clang CXX=$clangxx build build-tsan -Db_sanitize=thread -Disas=$baseline "${flags[@]}" &&
+        OMP_TOOL_LIBRARIES=$llvm/lib/libarcher.so \
+            TSAN_OPTIONS="ignore_noninstrumented_modules=1 external_symbolizer_path=$llvm/bin/llvm-symbolizer" \
+            run_tests build-tsan --suite unit -t 4
+    unset HONE_TEST_QUICK
+}
+
+clang() {
+    need_clang
+    CC=$clang CXX=$clangxx build build-clang -Dwerror=true -Dtests=enabled -Dbench=enabled && passed=$((passed + 1))
+}
+
+neon() {
+    need g++-aarch64-linux-gnu=aarch64-linux-gnu-g++ qemu-user=qemu-aarch64 googletest=/usr/src/googletest
+    # xsimd is headers alone: the host's serve, with nothing else of the host in sight.
+    mkdir -p build-neon-include && ln -sfn /usr/include/xsimd build-neon-include/xsimd
+    build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
+        -Dtests=enabled -Dbench=disabled &&
+        HONE_TEST_QUICK=1 run_tests build-neon kernels -t 4
+}
+
+# The last line, and the exit status: failure where a test failed or none ran.
+report() {
+    printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+case "${1-} ${2-}" in
+"bench "*)
+    need_build_tools
+    release || exit
+    exec build/bench/hone-bench --benchmark_out=build/bench/report.json --benchmark_out_format=json "${@:2}"
+    ;;
+"test " | "test --all")
+    need_build_tools
+    release && run_tests build
+    if [ "${2-}" = --all ]; then
+        sanitize
+        clang
+        neon
+    fi
+    report
+    ;;
+"sanitize " | "clang " | "neon ")
+    need_build_tools
+    "$1"
+    report
+    ;;
+*)
+    usage
+    [ -z "${1-}" ]
+    ;;
+esac

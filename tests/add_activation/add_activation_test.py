@@ -1,0 +1,83 @@
+"""Follows the README's section "Add an activation" to the letter on a copy of the tree, then asks whether the
+tests and the benchmarks have picked the new activation up by themselves.
+
+Of each fenced block in that section whose line before names a file in backquotes: a file that does not exist
+is made of it, a list (.def) has it added at its end, any other file has it put above the line MARKER.
+
+usage: add_activation_test.py source-tree ISAs        (ISAs: the units to build; empty: all)
+"""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from readme import blocks, section  # noqa: E402
+
+MARKER = "// New activations go above this line."
+
+
+def run(command, **kwargs):
+    print("+", " ".join(map(str, command)), flush=True)
+    return subprocess.run(command, check=True, text=True, **kwargs)
+
+
+def copy(source, tree):
+    """The tree without its build directories and its history."""
+
+    def left_out(directory, names):
+        return [n for n in names if n == ".git" or (pathlib.Path(directory, n) / "meson-private").exists()]
+
+    shutil.copytree(source, tree, ignore=left_out)
+
+
+def follow_readme(tree):
+    """Edits the tree as the section says; gives the new activation's name."""
+    name = None
+    for block in blocks(section((tree / "README.md").read_text(), "Add an activation")):
+        named = re.search(r"`([\w./]+\.(?:hpp|def))`", block.label)
+        if not named:
+            continue
+        file = tree / named.group(1)
+        print(f"README: {named.group(1)}", flush=True)
+        if not file.exists():
+            file.write_text(block.text)
+        elif file.suffix == ".def":
+            file.write_text(file.read_text() + block.text)
+            name = re.search(r"HONE_ACTIVATION\(\w+,\s*(\w+)\)", block.text).group(1)
+        else:
+            before, marker, after = file.read_text().partition(MARKER)
+            if not marker:
+                sys.exit(f"{named.group(1)} has no line '{MARKER}'")
+            file.write_text(before.rstrip(" ") + block.text + "\n" + marker + after)
+    if name is None:
+        sys.exit("the README's section adds no line to the list of activations")
+    return name
+
+
+def main():
+    source, isas = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as directory:
+        tree, build = pathlib.Path(directory, "tree"), pathlib.Path(directory, "build")
+        copy(source, tree)
+        name = follow_readme(tree)
+        run(["meson", "setup", build, tree, f"-Disas={isas}", "-Dtests=enabled", "-Dbench=enabled"])
+        run(["meson", "compile", "-C", build, "kernels_test", "hone-bench"])
+
+        report = build / "report.json"
+        run([build / "tests/kernels_test", f"--gtest_filter=*{name}*", f"--gtest_output=json:{report}"])
+        ran = json.loads(report.read_text())["tests"]
+        benchmarks = run(
+            [build / "bench/hone-bench", "--benchmark_list_tests"], stdout=subprocess.PIPE
+        ).stdout.splitlines()
+        listed = [line for line in benchmarks if line.startswith(f"forward/{name}")]
+        print(f"{name}: {ran} kernel tests passed, {len(listed)} forward benchmarks listed")
+        sys.exit(ran == 0 or not listed)
+
+
+main()

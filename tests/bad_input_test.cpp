@@ -1,0 +1,178 @@
+// bad_input_test.cpp: every wrong argument gives a status and a sentence that names it; nothing is written.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <hone/hone.hpp>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "tests/accuracy.hpp"
+#include "tests/bad_input_cases.hpp"
+#include "tests/spec.hpp"
+
+namespace hone::test {
+namespace {
+
+const Spec kSpec = {.name = "bad_input",
+                    .batch = 2,
+                    .query_heads = 4,
+                    .kv_heads = 2,
+                    .queries = 5,
+                    .keys = 7,
+                    .key_dim = 8,
+                    .value_dim = 6};
+
+// A right call, before it is changed.
+struct Fixture {
+    Fixture(hone_activation activation, Direction direction)
+        : call(make_call<float>(kSpec, activation, direction)) {
+        compute_o_and_lse(call);
+    }
+    Arguments arguments() { return {call.problem, call.forward_args(), call.backward_args()}; }
+
+    hone_status run(Arguments& a) {
+        const hone_problem* problem = a.problem_pointer ? &a.problem : nullptr;
+        if (call.direction == Direction::forward)
+            return hone_forward(problem, a.null_args ? nullptr : &a.forward);
+        return hone_backward(problem, a.null_args ? nullptr : &a.backward);
+    }
+
+    Call<float> call;
+};
+
+bool names(const std::string& sentence, const std::string& word) {
+    return std::regex_search(sentence, std::regex("\\b" + word + "\\b"));
+}
+
+class BadInput : public testing::TestWithParam<Bad> {};
+
+TEST_P(BadInput, is_named_and_nothing_is_written) {
+    const Bad& bad = GetParam();
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        if (!(bad.where & (direction == Direction::forward ? FORWARD : BACKWARD))) continue;
+        Fixture fixture(bad.activation, direction);
+        Call<float> before = fixture.call;
+        std::fill(std::begin(spare), std::end(spare), 1.0f);
+        Arguments a = fixture.arguments();
+        bad.change(a);
+        EXPECT_EQ(fixture.run(a), bad.status);
+        EXPECT_TRUE(names(hone_last_error(), bad.word))
+            << "\"" << hone_last_error() << "\" has no " << bad.word;
+        for (int slot = 0; slot < SLOTS; ++slot)
+            EXPECT_TRUE(fixture.call.tensors[slot].same_bytes(before.tensors[slot])) << slot_names[slot];
+        for (const float x : spare) ASSERT_EQ(x, 1.0f);
+    }
+}
+
+std::string bad_name(const testing::TestParamInfo<Bad>& info) {
+    return info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Problem, BadInput, testing::ValuesIn(bad_problems()), bad_name);
+INSTANTIATE_TEST_SUITE_P(Forward, BadInput, testing::ValuesIn(bad_forward_arguments()), bad_name);
+INSTANTIATE_TEST_SUITE_P(Backward, BadInput, testing::ValuesIn(bad_backward_arguments()), bad_name);
+
+TEST(GoodInput, that_the_bad_calls_start_from_is_accepted) {
+    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+        for (const Direction direction : {Direction::forward, Direction::backward}) {
+            Fixture fixture(static_cast<hone_activation>(activation), direction);
+            Arguments a = fixture.arguments();
+            EXPECT_EQ(fixture.run(a), HONE_OK) << hone_last_error();
+        }
+}
+
+TEST(GoodInput, stride_0_on_an_axis_of_extent_1_is_no_broadcast) {
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        Call<float> call =
+            make_call<float>({.name = "ones", .queries = 1, .keys = 1}, HONE_SOFTMAX, direction);
+        compute_o_and_lse(call);
+        Arguments a = {call.problem, call.forward_args(), call.backward_args()};
+        a.forward.o.batch_stride = a.forward.o.head_stride = a.forward.o.row_stride = 0;
+        a.backward.dq = {a.backward.dq.data, 0, 0, 0};
+        a.backward.dk = {a.backward.dk.data, 0, 0, 0};
+        const hone_status status = direction == Direction::forward ? hone_forward(&a.problem, &a.forward)
+                                                                   : hone_backward(&a.problem, &a.backward);
+        EXPECT_EQ(status, HONE_OK) << hone_last_error();
+    }
+}
+
+TEST(GoodInput, gradients_and_lse_that_are_not_wanted_may_be_all_zero_bytes) {
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        Fixture fixture(HONE_SOFTMAX, direction);
+        Arguments a = fixture.arguments();
+        a.forward.lse = nullptr;
+        a.backward.dq = a.backward.dk = {};
+        EXPECT_EQ(fixture.run(a), HONE_OK) << hone_last_error();
+    }
+}
+
+TEST(BadInput, workspace_query_without_a_place_for_the_answer) {
+    Fixture fixture(HONE_SOFTMAX, Direction::forward);
+    Arguments a = fixture.arguments();
+    EXPECT_EQ(hone_forward_workspace(&a.problem, &a.forward, nullptr), HONE_INVALID_ARGUMENT);
+    EXPECT_TRUE(names(hone_last_error(), "bytes")) << hone_last_error();
+    EXPECT_EQ(hone_backward_workspace(&a.problem, &a.backward, nullptr), HONE_INVALID_ARGUMENT);
+    EXPECT_TRUE(names(hone_last_error(), "bytes")) << hone_last_error();
+}
+
+TEST(BadInput, workspace_query_checks_the_call_too) {
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        Fixture fixture(HONE_SOFTMAX, direction);
+        fixture.call.problem.keys = -1;
+        std::size_t bytes = 77;
+        EXPECT_EQ(workspace_bytes(fixture.call, &bytes), HONE_INVALID_ARGUMENT);
+        EXPECT_TRUE(names(hone_last_error(), "keys")) << hone_last_error();
+        EXPECT_EQ(bytes, 77u);
+    }
+}
+
+TEST(BadInput, one_byte_of_workspace_too_few) {
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        Fixture fixture(HONE_SOFTMAX, direction);
+        std::size_t bytes = 0;
+        ASSERT_EQ(workspace_bytes(fixture.call, &bytes), HONE_OK) << hone_last_error();
+        ASSERT_GT(bytes, 0u);
+        std::vector<std::byte> memory(bytes);
+        fixture.call.workspace = std::span(memory).first(bytes - 1);
+        EXPECT_EQ(run(fixture.call), HONE_INVALID_ARGUMENT);
+        EXPECT_TRUE(names(hone_last_error(), "workspace_bytes")) << hone_last_error();
+    }
+}
+
+TEST(BadInput, isa_that_this_machine_does_not_run) {
+    bool found = false;
+    for (std::int32_t i = 0; i < hone_isa_count(); ++i) {
+        if (hone_isa_available(i)) continue;
+        found = true;
+        Fixture fixture(HONE_SOFTMAX, Direction::forward);
+        fixture.call.problem.isa = hone_isa_name(i);
+        EXPECT_EQ(run(fixture.call), HONE_UNSUPPORTED);
+        EXPECT_TRUE(names(hone_last_error(), "isa")) << hone_last_error();
+    }
+    if (!found) GTEST_SKIP() << "this machine runs all implementations of this build";
+}
+
+TEST(BadInput, exception_carries_the_same_sentence) {
+    Fixture fixture(HONE_SOFTMAX, Direction::forward);
+    Arguments a = fixture.arguments();
+    a.problem.keys = -1;
+    ASSERT_EQ(hone_forward(&a.problem, &a.forward), HONE_INVALID_ARGUMENT);
+    const std::string sentence = hone_last_error();
+    const auto expect_thrown = [&](auto&& call) {
+        try {
+            call();
+            ADD_FAILURE() << "nothing was thrown";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.what(), sentence);
+            EXPECT_EQ(error.status(), HONE_INVALID_ARGUMENT);
+        }
+    };
+    expect_thrown([&] { forward(a.problem, Forward<float>{}); });
+    expect_thrown([&] { backward(a.problem, Backward<float>{}); });
+    expect_thrown([&] { workspace_bytes(a.problem, Forward<float>{}); });
+    expect_thrown([&] { workspace_bytes(a.problem, Backward<float>{}); });
+}
+
+}  // namespace
+}  // namespace hone::test

@@ -1,0 +1,143 @@
+// call.hpp: one call of attention, forward or backward, with the memory of all its arguments, and its way
+// through hone or through the reference.
+#pragma once
+
+#include <hone/hone.h>
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "reference/attention.hpp"
+#include "tests/tensor.hpp"
+
+namespace hone::test {
+
+enum class Direction { forward, backward };
+
+enum Slot {
+    Q,
+    K,
+    V,
+    O,
+    DOUT,
+    SINK,
+    LOG_PRIOR,
+    SHIFT,
+    LSE,
+    DLSE,
+    DQ,
+    DK,
+    DV,
+    DSINK,
+    DLOG_PRIOR,
+    DSHIFT,
+    SLOTS
+};
+
+inline constexpr const char* slot_names[SLOTS] = {"q",         "k",     "v",          "o",     "dout", "sink",
+                                                  "log_prior", "shift", "lse",        "dlse",  "dq",   "dk",
+                                                  "dv",        "dsink", "dlog_prior", "dshift"};
+
+inline std::span<const Slot> outputs(Direction direction) {
+    static constexpr Slot forward[] = {O, LSE};
+    static constexpr Slot backward[] = {DQ, DK, DV, DSINK, DLOG_PRIOR, DSHIFT};
+    if (direction == Direction::forward) return forward;
+    return backward;
+}
+
+inline bool is_output(Direction direction, int slot) {
+    for (const Slot s : outputs(direction))
+        if (s == slot) return true;
+    return false;
+}
+
+template <class S>
+inline constexpr hone_dtype scalar_dtype = std::is_same_v<S, float> ? HONE_FLOAT32 : HONE_FLOAT64;
+
+template <class S>
+struct Call {
+    Direction direction = Direction::forward;
+    hone_problem problem = hone_problem_default();
+    std::array<Tensor<S>, SLOTS> tensors;  // those not wanted are absent
+    bool v_is_k = false;                   // v is the memory of k
+    std::span<std::byte> workspace = {};
+
+    Call() = default;
+    template <class From>
+    explicit Call(const Call<From>& from)
+        : direction(from.direction), problem(from.problem), v_is_k(from.v_is_k) {
+        for (int slot = 0; slot < SLOTS; ++slot) tensors[slot] = Tensor<S>(from.tensors[slot]);
+    }
+
+    Tensor<S>& operator[](Slot slot) { return tensors[slot]; }
+
+    hone_forward_args forward_args() {
+        return {sizeof(hone_forward_args), tensors[Q].view(),
+                tensors[K].view(),         tensors[v_is_k ? K : V].view(),
+                tensors[O].view(),         tensors[SINK].data(),
+                tensors[LOG_PRIOR].data(), tensors[SHIFT].data(),
+                tensors[LSE].data(),       workspace.data(),
+                workspace.size()};
+    }
+
+    hone_backward_args backward_args() {
+        return {sizeof(hone_backward_args),
+                tensors[Q].view(),
+                tensors[K].view(),
+                tensors[v_is_k ? K : V].view(),
+                tensors[O].view(),
+                tensors[DOUT].view(),
+                tensors[SINK].data(),
+                tensors[LOG_PRIOR].data(),
+                tensors[SHIFT].data(),
+                tensors[LSE].data(),
+                tensors[DLSE].data(),
+                tensors[DQ].view(),
+                tensors[DK].view(),
+                tensors[DV].view(),
+                tensors[DSINK].data(),
+                tensors[DLOG_PRIOR].data(),
+                tensors[DSHIFT].data(),
+                workspace.data(),
+                workspace.size()};
+    }
+};
+
+template <class T>
+hone_status run(Call<T>& call) {
+    if (call.direction == Direction::forward) {
+        const hone_forward_args args = call.forward_args();
+        return hone_forward(&call.problem, &args);
+    }
+    const hone_backward_args args = call.backward_args();
+    return hone_backward(&call.problem, &args);
+}
+
+template <class T>
+hone_status workspace_bytes(Call<T>& call, std::size_t* bytes) {
+    if (call.direction == Direction::forward) {
+        const hone_forward_args args = call.forward_args();
+        return hone_forward_workspace(&call.problem, &args, bytes);
+    }
+    const hone_backward_args args = call.backward_args();
+    return hone_backward_workspace(&call.problem, &args, bytes);
+}
+
+template <class S>
+void run_reference(Call<S>& call) {
+    if (call.direction == Direction::forward)
+        reference::forward<S>(call.problem, call.forward_args());
+    else
+        reference::backward<S>(call.problem, call.backward_args());
+}
+
+// The number of keys that query i sees.
+inline std::int64_t visible_keys(const hone_problem& problem, std::int64_t i) {
+    std::int64_t seen = problem.keys;
+    if (problem.mask == HONE_MASK_CAUSAL_TOP_LEFT) seen = i + 1;
+    if (problem.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) seen = i + 1 + problem.keys - problem.queries;
+    return seen < 0 ? 0 : seen > problem.keys ? problem.keys : seen;
+}
+
+}  // namespace hone::test

@@ -1,0 +1,131 @@
+// confinement_test.cpp: a NaN or infinity reaches just what sees it: nothing that a mask hides it from.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <hone/hone.hpp>
+#include <limits>
+#include <string>
+
+#include "tests/accuracy.hpp"
+#include "tests/every.hpp"
+#include "tests/shapes.hpp"
+
+namespace hone::test {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// Puts `value` into row i of a tensor, for all batches and heads: into one feature, or all.
+template <class T>
+void spoil(Tensor<T>& tensor, std::int64_t i, double value, bool all_features) {
+    tensor.for_each_row([&](auto, auto, std::int64_t row, T* x) {
+        for (std::int64_t d = 0; d < tensor.extents().features; ++d)
+            if (row == i && (all_features || d == 1)) x[d] = static_cast<T>(value);
+    });
+}
+
+// What a call gives when `value` stands in a row of an input.
+template <class T>
+Call<Wide<T>> spoilt_truth(Call<T> call, Slot slot, std::int64_t row, double value, bool all_features) {
+    spoil(call[slot], row, value, all_features);
+    compute_o_and_lse(call);
+    Call<Wide<T>> exact(call);
+    run_reference(exact);
+    return exact;
+}
+
+// Expects elements that are NaN or infinite in the truth to be so; and those that a NaN in the same place
+// does not reach to be as accurate as without it.
+template <class T>
+void expect_spread(Call<T>& got, Call<Wide<T>>& exact, Call<Wide<T>>& reach, Truth<T>& clean,
+                   const std::string& what) {
+    for (const Slot slot : outputs(got.direction)) {
+        std::int64_t leaks = 0, losses = 0, wrong = 0;
+        exact[slot].for_each_row([&](std::int64_t b, std::int64_t h, std::int64_t i, const Wide<T>* want) {
+            const T* x = got[slot].row(b, h, i);
+            const Wide<T>* reached = reach[slot].row(b, h, i);
+            for (std::int64_t d = 0; d < exact[slot].extents().features; ++d) {
+                if (!std::isnan(reached[d]))
+                    std::isnan(x[d]) ? ++leaks : wrong += distance(x[d], want[d]) > clean.allowed[slot];
+                else if (!std::isfinite(want[d]))
+                    losses += std::isnan(want[d]) ? std::isfinite(x[d]) : distance(x[d], want[d]) > 0;
+            }
+        });
+        EXPECT_EQ(leaks, 0) << what << ": elements of " << slot_names[slot] << " that it should not reach";
+        EXPECT_EQ(losses, 0) << what << ": elements of " << slot_names[slot] << " that it should reach";
+        EXPECT_EQ(wrong, 0) << what << ": elements of " << slot_names[slot] << " that it has changed";
+    }
+}
+
+template <class T>
+void expect_confined(const Call<T>& input) {
+    Truth<T> clean(input);
+    const std::int64_t queries = input.problem.queries, keys = input.problem.keys;
+    struct Spoilt {
+        Slot slot;
+        std::int64_t row;
+    };
+    for (const auto& [slot, row] :
+         {Spoilt{K, keys - 1}, Spoilt{V, keys - 1}, Spoilt{K, keys / 2}, Spoilt{V, keys / 2}, Spoilt{Q, 0},
+          Spoilt{Q, queries / 2}, Spoilt{DOUT, 0}, Spoilt{DOUT, queries / 2}})
+        for (const bool all_features : {false, true}) {
+            Call<T> call = input;
+            if (!call[slot].present()) continue;
+            Call<Wide<T>> reach = spoilt_truth(input, slot, row, kNaN, all_features);
+            for (const double value : {kNaN, kInfinity}) {
+                Call<Wide<T>> exact = spoilt_truth(input, slot, row, value, all_features);
+                call = input;
+                spoil(call[slot], row, value, all_features);
+                compute_o_and_lse(call);
+                ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
+                expect_spread(call, exact, reach, clean,
+                              std::string(std::isnan(value) ? "NaN in " : "infinity in ") + slot_names[slot] +
+                                  " row " + std::to_string(row) +
+                                  (all_features ? ", all features" : ", one feature"));
+            }
+        }
+}
+
+// Square, with keys that no row sees, with rows that see no key; small, and of several blocks.
+const Spec kMasked[] = {
+    {.name = "square", .queries = 21, .keys = 21, .mask = HONE_MASK_CAUSAL_TOP_LEFT},
+    {.name = "wide", .query_heads = 2, .queries = 13, .keys = 37, .mask = HONE_MASK_CAUSAL_TOP_LEFT},
+    {.name = "tall", .query_heads = 2, .queries = 37, .keys = 13, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
+    {.name = "unmasked", .queries = 11, .keys = 19}};
+const Spec kMaskedBlocks = {.name = "blocks",
+                            .queries = 205,
+                            .keys = 311,
+                            .key_dim = 3,
+                            .value_dim = 3,
+                            .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+
+class Confinement : public KernelTest {
+  protected:
+    template <class T>
+    Call<T> call_of(const Spec& spec, Direction direction) {
+        Call<T> call = make_call<T>(spec, GetParam().activation, direction);
+        call.problem.isa = GetParam().isa.c_str();
+        return call;
+    }
+
+    // Large calls in float alone: the wide reference of a double takes long.
+    template <class T>
+    void expect_nothing_leaks(Direction direction) {
+        for (const Spec& spec : kMasked) expect_confined(call_of<T>(spec, direction));
+        if (std::is_same_v<T, float> && !quick()) expect_confined(call_of<T>(kMaskedBlocks, direction));
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Every, Confinement, testing::ValuesIn(every_kernel()), kernel_name);
+
+TEST_P(Confinement, nan_and_infinity_reach_just_what_sees_them_forward) {
+    with_scalar([&]<class T>(T) { expect_nothing_leaks<T>(Direction::forward); });
+}
+
+TEST_P(Confinement, nan_and_infinity_reach_just_what_sees_them_backward) {
+    with_scalar([&]<class T>(T) { expect_nothing_leaks<T>(Direction::backward); });
+}
+
+}  // namespace
+}  // namespace hone::test

@@ -1,0 +1,260 @@
+// shapes.hpp: the shapes, layouts and options that the sweep over kernels runs through.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tests/spec.hpp"
+
+namespace hone::test {
+
+inline bool environment_says(const char* name) {
+    const char* value = std::getenv(name);
+    return value && *value && std::string(value) != "0";
+}
+
+// A reduced sweep, for sanitizers and emulators.
+inline bool quick() {
+    return environment_says("HONE_TEST_QUICK");
+}
+
+// Extents around vector widths, register tiles and blocks of rows and keys.
+inline void add_extents(std::vector<Spec>& specs) {
+    specs.push_back({.name = "single", .queries = 1, .keys = 1, .key_dim = 1, .value_dim = 1});
+    specs.push_back({.name = "prime",
+                     .batch = 2,
+                     .query_heads = 3,
+                     .kv_heads = 3,
+                     .queries = 37,
+                     .keys = 53,
+                     .key_dim = 17,
+                     .value_dim = 13,
+                     .quick = true});
+    for (const int n : {1,  2,  3,  4,  5,   8,   9,   15,  16,  17,  31,  32,  33,  47,  48, 49,
+                        63, 64, 65, 97, 128, 191, 192, 193, 255, 256, 257, 288, 299, 320, 321})
+        specs.push_back({.name = "keys_" + std::to_string(n), .queries = 4, .keys = n, .key_dim = 6});
+    for (const int n : {2,  3,  5,  6,  7,  8,   11,  12,  13,  23,  24,  25, 47,
+                        64, 65, 95, 96, 97, 127, 128, 191, 192, 193, 199, 257})
+        specs.push_back({.name = "queries_" + std::to_string(n), .queries = n, .keys = 11, .key_dim = 6});
+    for (const int n : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 64, 65, 80, 127, 128, 129, 512}) {
+        specs.push_back({.name = "dim_" + std::to_string(n), .keys = 19, .key_dim = n, .value_dim = n});
+        specs.push_back({.name = "key_dim_" + std::to_string(n), .keys = 19, .key_dim = n, .value_dim = 5});
+        specs.push_back({.name = "value_dim_" + std::to_string(n), .keys = 19, .key_dim = 5, .value_dim = n});
+    }
+    specs.push_back({.name = "several_blocks", .queries = 433, .keys = 641, .key_dim = 5, .value_dim = 7});
+    specs.push_back({.name = "one_query_many_keys", .queries = 1, .keys = 2051, .key_dim = 16});
+    specs.push_back({.name = "many_queries_one_key", .queries = 1031, .keys = 1, .key_dim = 16});
+    specs.push_back(
+        {.name = "tall_64", .queries = 201, .keys = 67, .key_dim = 64, .value_dim = 64, .quick = true});
+    specs.push_back({.name = "wide_80", .queries = 67, .keys = 301, .key_dim = 80, .value_dim = 80});
+    specs.push_back({.name = "no_key", .batch = 2, .queries = 3, .keys = 0});
+}
+
+inline void add_masks(std::vector<Spec>& specs) {
+    const auto both = [&](Spec spec) {
+        const std::string shape = "_" + spec.name;
+        spec.mask = HONE_MASK_CAUSAL_TOP_LEFT;
+        spec.name = "top_left" + shape;
+        specs.push_back(spec);
+        spec.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        spec.name = "bottom_right" + shape;
+        specs.push_back(spec);
+    };
+    both({.name = "square", .queries = 33, .keys = 33});
+    both({.name = "wide", .queries = 17, .keys = 49});
+    both({.name = "tall", .queries = 49, .keys = 17, .quick = true});
+    both({.name = "one_query", .queries = 1, .keys = 23});
+    both({.name = "one_key", .queries = 23, .keys = 1});
+    both({.name = "blocks", .queries = 311, .keys = 433, .key_dim = 4, .value_dim = 4});
+    both({.name = "tall_blocks", .queries = 433, .keys = 311, .key_dim = 4, .value_dim = 4});
+    both({.name = "heads",
+          .batch = 2,
+          .query_heads = 6,
+          .kv_heads = 2,
+          .queries = 71,
+          .keys = 89,
+          .key_dim = 16,
+          .value_dim = 24});
+    both({.name = "tall_heads", .query_heads = 5, .queries = 83, .keys = 41});
+}
+
+inline void add_heads_and_layouts(std::vector<Spec>& specs) {
+    const Spec gqa = {.name = "gqa",
+                      .batch = 2,
+                      .query_heads = 6,
+                      .kv_heads = 2,
+                      .queries = 37,
+                      .keys = 41,
+                      .key_dim = 9,
+                      .value_dim = 12};
+    specs.push_back(gqa);
+    specs.push_back({.name = "mqa", .batch = 2, .query_heads = 5, .queries = 67, .keys = 43, .key_dim = 16});
+    specs.push_back(
+        {.name = "mqa_decode", .batch = 3, .query_heads = 7, .queries = 1, .keys = 331, .key_dim = 16});
+
+    const auto add = [&](const char* name, bool bnhd, std::int64_t padding, std::int64_t offset,
+                         bool in_quick) {
+        Spec spec = gqa;
+        spec.name = name;
+        spec.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        spec.bnhd = bnhd;
+        spec.padding = padding;
+        spec.offset = offset;
+        spec.quick = in_quick;
+        specs.push_back(spec);
+    };
+    add("bnhd", true, 0, 0, false);
+    add("misaligned", false, 0, 1, false);
+    add("padded", false, 3, 0, false);
+    add("bnhd_padded_misaligned", true, 5, 3, true);
+}
+
+inline void add_broadcasts(std::vector<Spec>& specs) {
+    // One learned query per head, the tokens of a sentence as keys and values.
+    specs.push_back({.name = "single_location",
+                     .batch = 5,
+                     .query_heads = 4,
+                     .queries = 1,
+                     .keys = 7,
+                     .key_dim = 33,
+                     .value_dim = 33,
+                     .share_q = {.batch = true},
+                     .v_is_k = true,
+                     .quick = true});
+    const Spec base = {.name = "", .batch = 3, .query_heads = 4, .kv_heads = 2, .queries = 19, .keys = 23};
+    const auto add = [&](const char* name, Shared q, Shared k, Shared v, Shared dout, bool sum) {
+        Spec spec = base;
+        spec.name = name;
+        spec.share_q = q;
+        spec.share_k = k;
+        spec.share_v = v;
+        spec.share_dout = dout;
+        spec.sum_gradients = sum;
+        specs.push_back(spec);
+    };
+    const Shared batch = {.batch = true}, heads = {.heads = true}, rows = {.rows = true};
+    const Shared all = {true, true, true}, none = {};
+    add("kv_shared_by_batch", none, batch, batch, none, true);
+    add("kv_shared_by_heads", none, heads, heads, none, true);
+    add("k_shared_by_batch_v_by_heads", none, batch, heads, none, true);
+    add("q_shared_by_heads", heads, none, none, none, true);
+    add("q_shared_by_rows", rows, none, none, none, true);
+    add("kv_shared_by_rows", none, rows, rows, none, true);
+    add("q_shared_by_all", all, none, none, none, true);
+    add("kv_shared_by_all", none, all, all, all, true);
+    add("shared_with_full_gradients", batch, heads, batch, none, false);
+    add("dout_shared_by_all", none, none, none, all, true);
+}
+
+inline void add_options(std::vector<Spec>& specs) {
+    const Spec base = {.name = "",
+                       .batch = 2,
+                       .query_heads = 6,
+                       .kv_heads = 2,
+                       .queries = 29,
+                       .keys = 31,
+                       .key_dim = 17,
+                       .value_dim = 11,
+                       .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+    const auto add = [&](const char* name, auto&& change) {
+        Spec spec = base;
+        spec.name = name;
+        change(spec);
+        specs.push_back(spec);
+    };
+    add("sink", [](Spec& s) { s.sink = s.quick = true; });
+    add("sink_dlse", [](Spec& s) { s.sink = s.dlse = true; });
+    add("sink_no_visible_key", [](Spec& s) {
+        s.sink = s.dlse = true;
+        s.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        s.keys = 13;
+    });
+    add("dlse", [](Spec& s) { s.dlse = true; });
+    add("dlse_no_visible_key", [](Spec& s) {
+        s.dlse = true;
+        s.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        s.keys = 13;
+    });
+    add("without_lse", [](Spec& s) { s.lse = false; });
+    add("softmax_0", [](Spec& s) { s.softmax_n = 0; });
+    add("softmax_half", [](Spec& s) { s.softmax_n = 0.5; });
+    add("softmax_3", [](Spec& s) { s.softmax_n = 3; });
+    add("softmax_3_dlse", [](Spec& s) {
+        s.softmax_n = 3;
+        s.dlse = true;
+    });
+    add("log_prior", [](Spec& s) { s.log_prior = s.quick = true; });
+    for (const int n : {1, 2, 3, 6}) {
+        add(("groups_of_" + std::to_string(n)).c_str(), [&](Spec& s) { s.group_heads = n; });
+        add(("groups_of_" + std::to_string(n) + "_sink_log_prior").c_str(), [&](Spec& s) {
+            s.group_heads = n;
+            s.sink = s.log_prior = s.dlse = true;
+        });
+    }
+    add("shift", [](Spec& s) { s.shift = s.quick = true; });
+    add("shift_misaligned", [](Spec& s) {
+        s.shift = true;
+        s.offset = 1;
+    });
+    add("weight", [](Spec& s) { s.weight = 0.7; });
+    add("negative_weight_shift", [](Spec& s) {
+        s.weight = -1.3;
+        s.shift = true;
+    });
+    add("scale", [](Spec& s) { s.scale = 0.3; });
+    add("negative_scale", [](Spec& s) { s.scale = -0.3; });
+    add("peaked", [](Spec& s) { s.amplitude = 8; });
+    add("flat", [](Spec& s) { s.amplitude = 1e-3; });
+    add("only_dq", [](Spec& s) { s.gradients = WITH_DQ; });
+    add("only_dk", [](Spec& s) { s.gradients = WITH_DK; });
+    add("only_dv", [](Spec& s) { s.gradients = WITH_DV; });
+    add("only_parameters", [](Spec& s) { s.gradients = WITH_PARAMETERS; });
+    add("dk_dv", [](Spec& s) { s.gradients = WITH_DK | WITH_DV; });
+}
+
+// A spec with everything drawn at random; options that an activation does not take are for the caller to
+// drop.
+inline Spec random_spec(int number) {
+    Random random("random_" + std::to_string(number));
+    const auto one_in = [&](int n) { return random.integer(1, n) == 1; };
+    // Small numbers as often as large ones.
+    const auto extent = [&](std::int64_t most) { return random.integer(1, random.integer(1, most)); };
+    Spec spec = {.name = "random_" + std::to_string(number)};
+    spec.batch = random.integer(1, 3);
+    spec.kv_heads = random.integer(1, 3);
+    spec.query_heads = spec.kv_heads * random.integer(1, 4);
+    spec.queries = extent(300);
+    spec.keys = extent(400);
+    spec.key_dim = extent(80);
+    spec.value_dim = extent(80);
+    spec.mask = static_cast<hone_mask>(random.integer(0, 2));
+    spec.bnhd = one_in(2);
+    spec.padding = one_in(3) ? random.integer(1, 9) : 0;
+    spec.offset = one_in(3) ? random.integer(1, 9) : 0;
+    const auto share = [&] { return Shared{one_in(6), one_in(6), one_in(12)}; };
+    spec.share_q = share();
+    spec.share_k = share();
+    spec.share_v = share();
+    spec.share_dout = share();
+    spec.sum_gradients = one_in(2);
+    if (one_in(4)) spec.gradients = static_cast<unsigned>(random.integer(1, 15));
+    if (one_in(3)) spec.amplitude = 4;
+    return spec;
+}
+
+// The whole sweep: some hundred specs; HONE_TEST_QUICK keeps a few, HONE_TEST_LONG adds random ones.
+inline std::vector<Spec> all_specs() {
+    std::vector<Spec> specs;
+    add_extents(specs);
+    add_masks(specs);
+    add_heads_and_layouts(specs);
+    add_broadcasts(specs);
+    add_options(specs);
+    if (quick()) std::erase_if(specs, [](const Spec& spec) { return !spec.quick; });
+    if (environment_says("HONE_TEST_LONG"))
+        for (int n = 0; n < 300; ++n) specs.push_back(random_spec(n));
+    return specs;
+}
+
+}  // namespace hone::test
