@@ -224,10 +224,10 @@ inline Spec random_spec(int number) {
     spec.batch = random.integer(1, 3);
     spec.kv_heads = random.integer(1, 3);
     spec.query_heads = spec.kv_heads * random.integer(1, 4);
-    spec.queries = extent(300);
-    spec.keys = extent(400);
-    spec.key_dim = extent(80);
-    spec.value_dim = extent(80);
+    spec.queries = extent(120);
+    spec.keys = extent(330);
+    spec.key_dim = extent(40);
+    spec.value_dim = extent(40);
     spec.mask = static_cast<hone_mask>(random.integer(0, 2));
     spec.bnhd = one_in(2);
     spec.padding = one_in(3) ? random.integer(1, 9) : 0;
