@@ -42,14 +42,15 @@ need_build_tools() {
         libbenchmark-dev=/usr/include/benchmark
 }
 
-# The newest clang++ that is installed, else 16; and its OpenMP and symbolizer.
+# The newest clang++ that is installed, else 16; and its sanitizers, OpenMP and symbolizer.
 need_clang() {
     local version
     for version in 20 19 18 17 16; do
         command -v "clang++-$version" >/dev/null && break
     done
     llvm=/usr/lib/llvm-$version clang=clang-$version clangxx=clang++-$version
-    need "clang-$version=$clangxx" "libomp-$version-dev=$llvm/lib/libomp.so" "llvm-$version=$llvm/bin/llvm-symbolizer"
+    need "clang-$version=$clangxx" "libclang-rt-$version-dev=$llvm/lib/clang/$version/lib/linux" \
+        "libomp-$version-dev=$llvm/lib/libomp.so" "llvm-$version=$llvm/bin/llvm-symbolizer"
 }
 
 # setup DIRECTORY OPTION...: a configured build directory, made anew where another Meson's is in the way.
@@ -64,7 +65,7 @@ setup() {
 # build DIRECTORY OPTION...: configures and compiles; where that fails, it counts as one failed test.
 build() {
     note "building $1"
-    if setup "$@" && ninja -C "$1"; then return; fi
+    if setup "$@" && ninja -k 0 -C "$1"; then return; fi
     failed=$((failed + 1))
     return 1
 }
@@ -83,7 +84,8 @@ run_tests() {
     fi
 }
 
-release() { build build -Dtests=enabled -Dbench=enabled; }
+# lib, because Meson's default on a Debian without dpkg-dev is lib64, where Debian's CMake does not look.
+release() { build build --libdir=lib -Dtests=enabled -Dbench=enabled; }
 
 sanitize() {
     local baseline=sse2 flags

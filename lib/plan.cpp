@@ -16,6 +16,7 @@ constexpr std::int64_t kKeys = 128;
 constexpr std::int64_t kForwardRowBytes = 768;
 // Backward holds a second block of scores, and both sides' panels.
 constexpr std::int64_t kBackwardRows = 96;
+static_assert(kForwardRowBytes / 4 <= kMaxRows && kBackwardRows <= kMaxRows);
 
 std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
     return (extent + block - 1) / block;

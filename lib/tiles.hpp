@@ -19,6 +19,9 @@ struct Tensor {
     std::int64_t batch_stride, head_stride, row_stride;
 };
 
+// The most rows of a block: what a tile function has room for.
+inline constexpr std::int64_t kMaxRows = 192;
+
 struct Extents {
     std::int64_t batch, query_heads, kv_heads, queries, keys, key_dim, value_dim;
     std::int64_t heads_per_kv;  // query heads that read one kv head

@@ -132,6 +132,21 @@ TEST_P(Semantics, scores_of_ten_thousand_are_as_accurate_as_others) {
     });
 }
 
+// Weights of e^-60, whose sums must keep their relative accuracy.
+TEST_P(Semantics, scores_far_below_zero_are_as_accurate_as_others) {
+    with_scalar([&]<class T>(T) {
+        for (const Direction direction : {Direction::forward, Direction::backward}) {
+            Spec spec = {.name = "low", .queries = 9, .keys = 33, .key_dim = 2};
+            spec.scale = 1;
+            Call<T> call = call_of<T>(spec, direction);
+            Random random("low");
+            call[Q].fill([&] { return static_cast<T>(5 + random.symmetric() / 4); });
+            call[K].fill([&] { return static_cast<T>(-6 + random.symmetric() / 4); });
+            expect_truth(call);
+        }
+    });
+}
+
 TEST_P(Semantics, equal_scores_share_the_weight_equally) {
     with_scalar([&]<class T>(T) {
         const Spec spec = {.name = "equal", .queries = 3, .keys = 100, .value_dim = 5};

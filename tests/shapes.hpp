@@ -253,7 +253,7 @@ inline std::vector<Spec> all_specs() {
     add_options(specs);
     if (quick()) std::erase_if(specs, [](const Spec& spec) { return !spec.quick; });
     if (environment_says("HONE_TEST_LONG"))
-        for (int n = 0; n < 300; ++n) specs.push_back(random_spec(n));
+        for (int n = 0; n < 200; ++n) specs.push_back(random_spec(n));
     return specs;
 }
 

@@ -12,8 +12,6 @@
 namespace hone {
 namespace {
 
-inline constexpr std::int64_t kMaxRows = 192;
-
 // What a block of rows carries from one key block to the next.
 template <class T>
 struct ForwardRows {

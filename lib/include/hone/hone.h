@@ -122,8 +122,8 @@ HONE_API hone_status hone_forward(const hone_problem* problem, const hone_forwar
  * nothing has been written. */
 HONE_API hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args);
 
-/* The bytes of workspace that a call with these arguments needs. Reads the strides and which pointers
- * are NULL, never what they point to. */
+/* The bytes of workspace that the call with these arguments needs (for this number of threads). The arguments
+ * are checked as the call checks them; nothing that they point to is read. */
 HONE_API hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
                                             size_t* bytes);
 HONE_API hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
