@@ -43,15 +43,30 @@ struct Free {
     void operator()(void* memory) const { std::free(memory); }
 };
 
-template <class Args>
+template <class Plan>
+struct Prepared {
+    const Unit* unit;
+    Plan plan;
+};
+
+// Validates the shapes, chooses the unit, and plans.
+template <class Args, class Plan>
+hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Plan>* prepared) {
+    hone_status status;
+    if ((status = validate_shapes(problem, args)) || (status = choose_unit(problem->isa, &prepared->unit)))
+        return status;
+    prepared->plan = plan_of(*problem, *args, machine_for(*problem, *prepared->unit));
+    return HONE_OK;
+}
+
+template <class Plan, class Args>
 hone_status call(const hone_problem* problem, const Args* args) {
-    hone_status status = validate(problem, args);
+    Prepared<Plan> prepared;
+    hone_status status = prepare(problem, args, &prepared);
     if (status != HONE_OK) return status;
-    const Unit* unit = nullptr;
-    if ((status = choose_unit(problem->isa, &unit))) return status;
-    const auto plan = plan_of(*problem, *args, machine_for(*problem, *unit));
+    const auto& [unit, plan] = prepared;
     const std::size_t needed = needed_bytes(plan);
-    if ((status = validate_workspace(args->workspace, args->workspace_bytes, needed))) return status;
+    if ((status = validate_memory(*problem, *args, needed))) return status;
     std::unique_ptr<void, Free> own;
     void* workspace = args->workspace;
     if (!workspace) {
@@ -67,15 +82,13 @@ hone_status call(const hone_problem* problem, const Args* args) {
     return HONE_OK;
 }
 
-template <class Args>
+template <class Plan, class Args>
 hone_status workspace(const hone_problem* problem, const Args* args, std::size_t* bytes) {
     if (!bytes) return fail(HONE_INVALID_ARGUMENT, "bytes: is NULL; should point to a size_t");
-    hone_status status = validate(problem, args);
-    if (status != HONE_OK) return status;
-    const Unit* unit = nullptr;
-    if ((status = choose_unit(problem->isa, &unit))) return status;
-    *bytes = needed_bytes(plan_of(*problem, *args, machine_for(*problem, *unit)));
-    return HONE_OK;
+    Prepared<Plan> prepared;
+    const hone_status status = prepare(problem, args, &prepared);
+    if (status == HONE_OK) *bytes = needed_bytes(prepared.plan);
+    return status;
 }
 
 }  // namespace
@@ -93,21 +106,21 @@ hone_status fail(hone_status status, const char* format, ...) {
 extern "C" {
 
 hone_status hone_forward(const hone_problem* problem, const hone_forward_args* args) {
-    return hone::call(problem, args);
+    return hone::call<hone::ForwardPlan>(problem, args);
 }
 
 hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args) {
-    return hone::call(problem, args);
+    return hone::call<hone::BackwardPlan>(problem, args);
 }
 
 hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
                                    size_t* bytes) {
-    return hone::workspace(problem, args, bytes);
+    return hone::workspace<hone::ForwardPlan>(problem, args, bytes);
 }
 
 hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
                                     size_t* bytes) {
-    return hone::workspace(problem, args, bytes);
+    return hone::workspace<hone::BackwardPlan>(problem, args, bytes);
 }
 
 const char* hone_last_error(void) {

@@ -67,16 +67,18 @@ const std::string& forced() {
     return name;
 }
 
-const Row& best() {
-    int i = kCount - 1;
-    while (i > 0 && !kRows[i].runs()) --i;
-    return kRows[i];
+// Null where this machine runs none: a build may hold no unit for the baseline of its family.
+const Row* best() {
+    for (int i = kCount - 1; i >= 0; --i)
+        if (kRows[i].runs()) return &kRows[i];
+    return nullptr;
 }
 
 hone_status choose(const char* isa, const Row** chosen) {
     const bool by_problem = isa != nullptr;
+    if (!best()) return fail(HONE_UNSUPPORTED, "isa: this machine runs none of %s", names().c_str());
     if (!by_problem && forced().empty()) {
-        *chosen = &best();
+        *chosen = best();
         return HONE_OK;
     }
     const char* name = by_problem ? isa : forced().c_str();
@@ -86,7 +88,7 @@ hone_status choose(const char* isa, const Row** chosen) {
         return fail(HONE_UNSUPPORTED, "%s: is '%s'; should be one of %s", argument, name, names().c_str());
     if (!row->runs())
         return fail(HONE_UNSUPPORTED, "%s: is '%s', which this machine does not run; should be '%s' or lower",
-                    argument, name, best().name);
+                    argument, name, best()->name);
     *chosen = row;
     return HONE_OK;
 }

@@ -11,12 +11,4 @@ hone_status choose_unit(const char* isa, const Unit** unit);
 // What is known of an activation, the same in every unit; null where there is none of that number.
 const hone_activation_info* activation_info(int activation);
 
-template <class T>
-const Tiles<T>& tiles_of(const Unit& unit) {
-    if constexpr (sizeof(T) == 4)
-        return unit.f32;
-    else
-        return unit.f64;
-}
-
 }  // namespace hone

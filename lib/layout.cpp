@@ -8,15 +8,15 @@
 namespace hone {
 namespace {
 
-std::int64_t size_of(std::int32_t dtype) {
-    return dtype == HONE_FLOAT64 ? 8 : 4;
-}
-
 std::int64_t magnitude(std::int64_t x) {
     return x < 0 ? -x : x;
 }
 
 }  // namespace
+
+std::int64_t element_size(const hone_problem& p) {
+    return p.dtype == HONE_FLOAT64 ? 8 : 4;
+}
 
 bool Operand::fits() const {
     constexpr std::int64_t most = std::int64_t{1} << 56;
@@ -44,7 +44,7 @@ bool Operand::overlaps_itself() const {
 
 Span Operand::span() const {
     const auto base = reinterpret_cast<std::intptr_t>(tensor.data);
-    if (!tensor.data || extent[0] * extent[1] * extent[2] == 0) return {name, 0, 0, true};
+    if (!tensor.data || empty()) return {name, 0, 0, true};
     std::int64_t low = 0, high = features, elements = features;
     for (int axis = 0; axis < 3; ++axis) {
         const std::int64_t reach = stride(axis) * (extent[axis] - 1);
@@ -56,16 +56,16 @@ Span Operand::span() const {
 
 Operand query_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
                       std::int64_t features) {
-    return {name, tensor, {p.batch, p.query_heads, p.queries}, features, size_of(p.dtype)};
+    return {name, tensor, {p.batch, p.query_heads, p.queries}, features, element_size(p)};
 }
 
 Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
                     std::int64_t features) {
-    return {name, tensor, {p.batch, p.kv_heads, p.keys}, features, size_of(p.dtype)};
+    return {name, tensor, {p.batch, p.kv_heads, p.keys}, features, element_size(p)};
 }
 
 Sizes sizes_of(const hone_problem& p, const hone_activation_info& info) {
-    const std::int64_t groups = p.query_heads / joint_heads(p, info), size = size_of(p.dtype);
+    const std::int64_t groups = p.query_heads / joint_heads(p, info), size = element_size(p);
     return {p.query_heads * size, groups * size, p.batch * groups * p.queries * size};
 }
 

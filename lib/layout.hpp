@@ -33,6 +33,7 @@ struct Operand {
     std::int64_t stride(int axis) const {
         return axis == 0 ? tensor.batch_stride : axis == 1 ? tensor.head_stride : tensor.row_stride;
     }
+    bool empty() const { return extent[0] == 0 || extent[1] == 0 || extent[2] == 0; }
     // Whether every offset stays far inside 64 bits.
     bool fits() const;
     // Whether two rows meet, axes of stride 0 aside.
@@ -44,6 +45,9 @@ Operand query_operand(const char* name, const hone_problem& p, const hone_tensor
                       std::int64_t features);
 Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
                     std::int64_t features);
+
+// The bytes of one element.
+std::int64_t element_size(const hone_problem& p);
 
 // The bytes of the arrays that are not tensors.
 struct Sizes {

@@ -36,10 +36,6 @@ class Layout {
     std::size_t bytes_ = 0;
 };
 
-std::size_t element_size(const hone_problem& p) {
-    return p.dtype == HONE_FLOAT64 ? 8 : 4;
-}
-
 Extents extents_of(const hone_problem& p, const hone_activation_info& info) {
     std::int64_t sees = p.keys;
     if (p.mask == HONE_MASK_CAUSAL_TOP_LEFT) sees = 1;
@@ -79,7 +75,7 @@ int useful_threads(const Machine& machine, std::int64_t tasks) {
 
 ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
                          const Machine& machine) {
-    const std::size_t element = element_size(p);
+    const auto element = static_cast<std::size_t>(element_size(p));
     ForwardPlan plan = {};
     const Extents& n = plan.n = extents_of(p, info);
     plan.joint = info.joint;
@@ -153,7 +149,7 @@ BackwardScratch backward_scratch(const Extents& n, const Blocks& block, std::siz
 
 BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
                            const hone_activation_info& info, const Machine& machine) {
-    const std::size_t element = element_size(p);
+    const auto element = static_cast<std::size_t>(element_size(p));
     BackwardPlan plan = {};
     const Extents& n = plan.n = extents_of(p, info);
     plan.block = blocks_for(n, kBackwardRows, kKeys, machine, element);

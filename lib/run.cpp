@@ -3,6 +3,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <thread>
@@ -24,13 +25,9 @@ void for_tasks(int threads, std::int64_t tasks, Body body) {
         body(task, omp_get_thread_num());
 }
 
+// T is const for an input.
 template <class T>
-Tensor<const T> input(const hone_tensor& t) {
-    return {static_cast<const T*>(t.data), t.batch_stride, t.head_stride, t.row_stride};
-}
-
-template <class T>
-Tensor<T> output(const hone_tensor& t) {
+Tensor<T> tensor(const hone_tensor& t) {
     return {static_cast<T*>(t.data), t.batch_stride, t.head_stride, t.row_stride};
 }
 
@@ -54,7 +51,7 @@ Parameters<T> parameters(const hone_problem& p, const Args& a, double score_unit
 }  // namespace
 
 int thread_count(int wanted) {
-    return wanted > 0 ? wanted : omp_get_max_threads();
+    return std::min(wanted > 0 ? wanted : omp_get_max_threads(), kMostThreads);
 }
 
 template <class T>
@@ -67,10 +64,10 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
     call.block = block;
     call.parameter = parameters<T>(p, a, score_unit);
     call.scratch = plan.scratch;
-    call.q = input<T>(a.q);
-    call.k = input<T>(a.k);
-    call.v = input<T>(a.v);
-    call.o = output<T>(a.o);
+    call.q = tensor<const T>(a.q);
+    call.k = tensor<const T>(a.k);
+    call.v = tensor<const T>(a.v);
+    call.o = tensor<T>(a.o);
     call.packed_k = reinterpret_cast<T*>(workspace + plan.packed_k);
     call.packed_v = reinterpret_cast<T*>(workspace + plan.packed_v);
     call.v_odd = reinterpret_cast<unsigned char*>(workspace + plan.v_odd);
@@ -117,19 +114,19 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     call.block = plan.block;
     call.parameter = parameters<T>(p, a, score_unit);
     call.scratch = plan.scratch;
-    call.q = input<T>(a.q);
-    call.k = input<T>(a.k);
-    call.v = input<T>(a.v);
-    call.o = input<T>(a.o);
-    call.dout = input<T>(a.dout);
+    call.q = tensor<const T>(a.q);
+    call.k = tensor<const T>(a.k);
+    call.v = tensor<const T>(a.v);
+    call.o = tensor<const T>(a.o);
+    call.dout = tensor<const T>(a.dout);
     call.lse = static_cast<const T*>(a.lse);
     call.dlse = static_cast<const T*>(a.dlse);
     call.dq = plan.dq_apart ? contiguous<T>(workspace + plan.dq, n.query_heads, n.queries, n.key_dim)
-                            : output<T>(a.dq);
+                            : tensor<T>(a.dq);
     call.dk =
-        plan.dk_apart ? contiguous<T>(workspace + plan.dk, n.kv_heads, n.keys, n.key_dim) : output<T>(a.dk);
+        plan.dk_apart ? contiguous<T>(workspace + plan.dk, n.kv_heads, n.keys, n.key_dim) : tensor<T>(a.dk);
     call.dv =
-        plan.dv_apart ? contiguous<T>(workspace + plan.dv, n.kv_heads, n.keys, n.value_dim) : output<T>(a.dv);
+        plan.dv_apart ? contiguous<T>(workspace + plan.dv, n.kv_heads, n.keys, n.value_dim) : tensor<T>(a.dv);
     call.dq_slots = plan.dq_slots;
     call.dq_slot_stride = n.batch * n.query_heads * n.queries * n.key_dim;
     call.row_shift = place(plan.row_shift);
@@ -138,6 +135,7 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     call.dbias = a.dshift || a.dlog_prior ? reinterpret_cast<double*>(workspace + plan.dbias) : nullptr;
     call.dsink = a.dsink ? reinterpret_cast<double*>(workspace + plan.dsink) : nullptr;
     call.row_chunk = plan.row_chunk;
+    call.row_chunks = plan.row_chunks;
     return call;
 }
 
@@ -211,13 +209,13 @@ void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
     if (plan.dq_apart)
         reduce<T>(
             plan.threads, tiles,
-            {call.dq.data, output<T>(a.dq), plan.dq_slots, n.batch, n.query_heads, n.queries, n.key_dim});
+            {call.dq.data, tensor<T>(a.dq), plan.dq_slots, n.batch, n.query_heads, n.queries, n.key_dim});
     if (plan.dk_apart)
         reduce<T>(plan.threads, tiles,
-                  {call.dk.data, output<T>(a.dk), 1, n.batch, n.kv_heads, n.keys, n.key_dim});
+                  {call.dk.data, tensor<T>(a.dk), 1, n.batch, n.kv_heads, n.keys, n.key_dim});
     if (plan.dv_apart)
         reduce<T>(plan.threads, tiles,
-                  {call.dv.data, output<T>(a.dv), 1, n.batch, n.kv_heads, n.keys, n.value_dim});
+                  {call.dv.data, tensor<T>(a.dv), 1, n.batch, n.kv_heads, n.keys, n.value_dim});
     for (void* dbias : {a.dshift, a.dlog_prior})
         if (dbias) sum_parts<T>(call.dbias, n.batch, n.query_heads, plan.block.key_blocks, dbias);
     if (a.dsink) sum_parts<T>(call.dsink, n.batch, groups, plan.row_chunks, a.dsink);

@@ -7,6 +7,9 @@
 
 namespace hone {
 
+// More than any machine has; OpenMP ends the process where it cannot start as many as it is asked for.
+inline constexpr int kMostThreads = 1024;
+
 // The threads of a problem that asks for `wanted`: OpenMP's default for 0.
 int thread_count(int wanted);
 

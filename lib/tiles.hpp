@@ -98,9 +98,9 @@ struct BackwardCall {
     // Of each row, [batch, query_heads, queries]: p = weight * phi(s + shift), ds = weight * phi' * (dp -
     // delta).
     T *row_shift, *row_weight, *row_delta;
-    double* dbias;  // [batch, query_heads, key_blocks]: sums of ds, or null
-    double* dsink;  // [batch, query_heads / joint_heads, row chunks], or null
-    std::int64_t row_chunk;
+    double* dbias;                       // [batch, query_heads, key_blocks]: sums of ds, or null
+    double* dsink;                       // [batch, query_heads / joint_heads, row chunks], or null
+    std::int64_t row_chunk, row_chunks;  // queries of one backward_rows task, and the number of such
 };
 
 // A gradient summed over the axes on which its input is broadcast, and over partial results.
@@ -169,6 +169,15 @@ inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
 inline std::int64_t keys_seen(const Extents& n, std::int64_t query) {
     const std::int64_t end = query + n.sees;
     return end < 0 ? 0 : smaller(end, n.keys);
+}
+
+// The query and the query head of a row of a kv head (see Blocks).
+struct RowAt {
+    std::int64_t query, head;
+};
+
+inline RowAt row_at(const Extents& n, std::int64_t kv_head, std::int64_t row) {
+    return {row / n.heads_per_kv, kv_head * n.heads_per_kv + row % n.heads_per_kv};
 }
 
 }  // namespace

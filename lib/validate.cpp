@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 
 #include "dispatch.hpp"
 #include "error.hpp"
@@ -58,16 +59,23 @@ hone_status check_sizes(const hone_problem& p) {
     return HONE_OK;
 }
 
+// Whether the kernels can use the value, times log2 e at most, in their own type.
+bool finite_in(std::int32_t dtype, double value) {
+    return std::isfinite(dtype == HONE_FLOAT32 ? static_cast<float>(2 * value) : 2 * value);
+}
+
 hone_status check_options(const hone_problem& p, const hone_activation_info& info) {
     if (p.dtype != HONE_FLOAT32 && p.dtype != HONE_FLOAT64)
         return bad("dtype: is %d; should be HONE_FLOAT32 or HONE_FLOAT64", p.dtype);
     if (p.mask < HONE_MASK_NONE || p.mask > HONE_MASK_CAUSAL_BOTTOM_RIGHT)
         return bad("mask: is %d; should be a hone_mask, 0 to %d", p.mask, HONE_MASK_CAUSAL_BOTTOM_RIGHT);
     if (p.threads < 0) return bad("threads: is %d; should be 0 (OpenMP's default) or more", p.threads);
-    if (!std::isfinite(p.scale)) return bad("scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
+    if (!finite_in(p.dtype, p.scale))
+        return bad("scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
     if (info.takes_softmax_n && !(p.softmax_n >= 0 && std::isfinite(p.softmax_n)))
         return bad("softmax_n: is %g; should be finite and at least 0", p.softmax_n);
-    if (!std::isfinite(p.weight)) return bad("weight: is %g; should be finite, 0 for the default", p.weight);
+    if (!finite_in(p.dtype, p.weight))
+        return bad("weight: is %g; should be finite, 0 for the default", p.weight);
     if (!info.takes_weight && p.weight != 0)
         return bad("weight: is %g; should be 0, as %s takes none", p.weight, info.name);
     if (!info.joint && p.group_heads != 0)
@@ -89,9 +97,7 @@ hone_status check_problem(const hone_problem* p) {
         return bad("activation: is %d; should be a hone_activation, 0 to %d", p->activation,
                    HONE_ACTIVATION_COUNT - 1);
     if (const hone_status status = check_sizes(*p); status != HONE_OK) return status;
-    if (const hone_status status = check_options(*p, *info); status != HONE_OK) return status;
-    const Unit* unit = nullptr;
-    return choose_unit(p->isa, &unit);
+    return check_options(*p, *info);
 }
 
 // A parameter, or its gradient, that only some activations have.
@@ -100,18 +106,20 @@ hone_status check_taken(const char* name, const void* pointer, bool taken, const
     return bad("%s: is given; should be NULL, as %s takes none", name, info.name);
 }
 
-hone_status check_input(const Operand& t, std::int64_t extent_of_rows) {
-    if (t.tensor.data || extent_of_rows == 0)
-        return t.fits() ? HONE_OK : bad("%s: its strides overflow", t.name);
-    return bad("%s: is NULL; should point to the tensor", t.name);
+hone_status check_strides(const Operand& t) {
+    return t.fits() ? HONE_OK : bad("%s: its strides overflow", t.name);
+}
+
+hone_status check_present(const Operand& t) {
+    return t.tensor.data || t.empty() ? HONE_OK : bad("%s: is NULL; should point to the tensor", t.name);
 }
 
 const char* const kStrideNames[] = {"batch_stride", "head_stride", "row_stride"};
 
 // An output must not overlap itself; a gradient may where its input is broadcast, and is summed there.
 hone_status check_output(const Operand& t, const Operand* input) {
-    if (!t.tensor.data) return HONE_OK;  // a gradient that is not wanted
-    if (!t.fits()) return bad("%s: its strides overflow", t.name);
+    if (!t.tensor.data || t.empty()) return HONE_OK;  // not wanted, or of no elements
+    if (const hone_status status = check_strides(t); status != HONE_OK) return status;
     for (int axis = 0; axis < 3; ++axis)
         if (t.extent[axis] > 1 && t.stride(axis) == 0 && !(input && input->stride(axis) == 0))
             return bad("%s.%s: is 0; should not be, as %s", t.name, kStrideNames[axis],
@@ -122,7 +130,18 @@ hone_status check_output(const Operand& t, const Operand* input) {
     return HONE_OK;
 }
 
-// An output must not share memory with any other tensor of the call.
+template <class Args>
+hone_status check_workspace(const Args& a, std::size_t needed) {
+    if (!a.workspace || a.workspace_bytes >= needed) return HONE_OK;
+    return bad("workspace_bytes: is %zu; should be at least %zu", a.workspace_bytes, needed);
+}
+
+template <class Args>
+Span workspace_span(const Args& a) {
+    return dense("workspace", a.workspace, static_cast<std::int64_t>(a.workspace_bytes));
+}
+
+// What is written must not share memory with anything else of the call.
 template <std::size_t n>
 hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
     for (std::size_t i = 0; i < outputs; ++i)
@@ -133,79 +152,108 @@ hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
     return HONE_OK;
 }
 
-}  // namespace
-
-hone_status validate(const hone_problem* problem, const hone_forward_args* args) {
-    hone_status status = check_problem(problem);
-    if (status != HONE_OK) return status;
-    if (!args) return bad("args: is NULL; should be a hone_forward_args");
-    if (args->size != sizeof(hone_forward_args))
-        return bad("args.size: is %zu; should be sizeof(hone_forward_args), %zu", args->size,
-                   sizeof(hone_forward_args));
-    const hone_problem& p = *problem;
-    const hone_forward_args& a = *args;
-    const hone_activation_info& info = *activation_info(p.activation);
-    const Operand q = query_operand("q", p, a.q, p.key_dim), o = query_operand("o", p, a.o, p.value_dim);
-    const Operand k = key_operand("k", p, a.k, p.key_dim), v = key_operand("v", p, a.v, p.value_dim);
-    if ((status = check_input(q, p.queries)) || (status = check_input(k, p.keys)) ||
-        (status = check_input(v, p.keys)) || (status = check_input(o, p.queries)) ||
-        (status = check_output(o, nullptr)) ||
-        (status = check_taken("sink", a.sink, info.takes_sink, info)) ||
-        (status = check_taken("log_prior", a.log_prior, info.takes_log_prior, info)) ||
-        (status = check_taken("shift", a.shift, info.takes_shift, info)) ||
-        (status = check_taken("lse", a.lse, info.normalised, info)))
-        return status;
-    const Sizes n = sizes_of(p, info);
-    return check_apart<8>(
-        {o.span(), dense("lse", a.lse, n.lse), q.span(), k.span(), v.span(), dense("sink", a.sink, n.sink),
-         dense("log_prior", a.log_prior, n.heads), dense("shift", a.shift, n.heads)},
-        2);
+template <class Args>
+hone_status check_args(const hone_problem* problem, const Args* args, const char* type) {
+    if (const hone_status status = check_problem(problem); status != HONE_OK) return status;
+    if (!args) return bad("args: is NULL; should be a %s", type);
+    if (args->size != sizeof(Args))
+        return bad("args.size: is %zu; should be sizeof(%s), %zu", args->size, type, sizeof(Args));
+    return HONE_OK;
 }
 
-hone_status validate(const hone_problem* problem, const hone_backward_args* args) {
-    hone_status status = check_problem(problem);
-    if (status != HONE_OK) return status;
-    if (!args) return bad("args: is NULL; should be a hone_backward_args");
-    if (args->size != sizeof(hone_backward_args))
-        return bad("args.size: is %zu; should be sizeof(hone_backward_args), %zu", args->size,
-                   sizeof(hone_backward_args));
-    const hone_problem& p = *problem;
-    const hone_backward_args& a = *args;
-    const hone_activation_info& info = *activation_info(p.activation);
-    const Operand q = query_operand("q", p, a.q, p.key_dim), o = query_operand("o", p, a.o, p.value_dim);
-    const Operand k = key_operand("k", p, a.k, p.key_dim), v = key_operand("v", p, a.v, p.value_dim);
-    const Operand dout = query_operand("dout", p, a.dout, p.value_dim),
-                  dq = query_operand("dq", p, a.dq, p.key_dim);
-    const Operand dk = key_operand("dk", p, a.dk, p.key_dim), dv = key_operand("dv", p, a.dv, p.value_dim);
-    if ((status = check_input(q, p.queries)) || (status = check_input(k, p.keys)) ||
-        (status = check_input(v, p.keys)) || (status = check_input(dout, p.queries)) ||
-        (status = check_input(o, info.normalised ? p.queries : 0)) || (status = check_output(dq, &q)) ||
-        (status = check_output(dk, &k)) || (status = check_output(dv, &v)) ||
-        (status = check_taken("sink", a.sink, info.takes_sink, info)) ||
+// The parameters that forward and backward share.
+template <class Args>
+hone_status check_parameters(const Args& a, const hone_activation_info& info) {
+    hone_status status;
+    if ((status = check_taken("sink", a.sink, info.takes_sink, info)) ||
         (status = check_taken("log_prior", a.log_prior, info.takes_log_prior, info)) ||
-        (status = check_taken("shift", a.shift, info.takes_shift, info)) ||
-        (status = check_taken("lse", a.lse, info.normalised, info)) ||
+        (status = check_taken("shift", a.shift, info.takes_shift, info)))
+        return status;
+    return check_taken("lse", a.lse, info.normalised, info);
+}
+
+// The tensors of a call, with their extents.
+struct Operands {
+    Operand q, k, v, o;
+    template <class Args>
+    Operands(const hone_problem& p, const Args& a)
+        : q(query_operand("q", p, a.q, p.key_dim)),
+          k(key_operand("k", p, a.k, p.key_dim)),
+          v(key_operand("v", p, a.v, p.value_dim)),
+          o(query_operand("o", p, a.o, p.value_dim)) {}
+};
+
+struct BackwardOperands : Operands {
+    Operand dout, dq, dk, dv;
+    BackwardOperands(const hone_problem& p, const hone_backward_args& a)
+        : Operands(p, a),
+          dout(query_operand("dout", p, a.dout, p.value_dim)),
+          dq(query_operand("dq", p, a.dq, p.key_dim)),
+          dk(key_operand("dk", p, a.dk, p.key_dim)),
+          dv(key_operand("dv", p, a.dv, p.value_dim)) {}
+};
+
+}  // namespace
+
+hone_status validate_shapes(const hone_problem* problem, const hone_forward_args* args) {
+    hone_status status = check_args(problem, args, "hone_forward_args");
+    if (status != HONE_OK) return status;
+    const Operands t(*problem, *args);
+    if ((status = check_strides(t.q)) || (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
+        (status = check_output(t.o, nullptr)))
+        return status;
+    return check_parameters(*args, *activation_info(problem->activation));
+}
+
+hone_status validate_shapes(const hone_problem* problem, const hone_backward_args* args) {
+    hone_status status = check_args(problem, args, "hone_backward_args");
+    if (status != HONE_OK) return status;
+    const hone_backward_args& a = *args;
+    const hone_activation_info& info = *activation_info(problem->activation);
+    const BackwardOperands t(*problem, a);
+    if ((status = check_strides(t.q)) || (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
+        (status = check_strides(t.o)) || (status = check_strides(t.dout)) ||
+        (status = check_output(t.dq, &t.q)) || (status = check_output(t.dk, &t.k)) ||
+        (status = check_output(t.dv, &t.v)) || (status = check_parameters(a, info)) ||
         (status = check_taken("dlse", a.dlse, info.normalised, info)) ||
         (status = check_taken("dsink", a.dsink, info.takes_sink, info)) ||
-        (status = check_taken("dlog_prior", a.dlog_prior, info.takes_log_prior, info)) ||
-        (status = check_taken("dshift", a.dshift, info.takes_shift, info)))
+        (status = check_taken("dlog_prior", a.dlog_prior, info.takes_log_prior, info)))
+        return status;
+    return check_taken("dshift", a.dshift, info.takes_shift, info);
+}
+
+hone_status validate_memory(const hone_problem& p, const hone_forward_args& a, std::size_t needed) {
+    const Operands t(p, a);
+    hone_status status;
+    if ((status = check_present(t.q)) || (status = check_present(t.k)) || (status = check_present(t.v)) ||
+        (status = check_present(t.o)) || (status = check_workspace(a, needed)))
+        return status;
+    const Sizes n = sizes_of(p, *activation_info(p.activation));
+    return check_apart<9>({t.o.span(), dense("lse", a.lse, n.lse), workspace_span(a), t.q.span(), t.k.span(),
+                           t.v.span(), dense("sink", a.sink, n.sink),
+                           dense("log_prior", a.log_prior, n.heads), dense("shift", a.shift, n.heads)},
+                          3);
+}
+
+hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, std::size_t needed) {
+    const hone_activation_info& info = *activation_info(p.activation);
+    const BackwardOperands t(p, a);
+    hone_status status;
+    if ((status = check_present(t.q)) || (status = check_present(t.k)) || (status = check_present(t.v)) ||
+        (status = check_present(t.dout)) || (info.normalised && (status = check_present(t.o))) ||
+        (status = check_workspace(a, needed)))
         return status;
     if (info.normalised && !a.lse)
         return bad("lse: is NULL; should be forward's, as %s is normalised", info.name);
     if (a.dsink && !a.sink) return bad("sink: is NULL; should be given, as dsink is asked for");
     const Sizes n = sizes_of(p, info);
-    return check_apart<16>(
-        {dq.span(), dk.span(), dv.span(), dense("dsink", a.dsink, n.sink),
-         dense("dlog_prior", a.dlog_prior, n.heads), dense("dshift", a.dshift, n.heads), q.span(), k.span(),
-         v.span(), o.span(), dout.span(), dense("sink", a.sink, n.sink),
+    return check_apart<17>(
+        {t.dq.span(), t.dk.span(), t.dv.span(), dense("dsink", a.dsink, n.sink),
+         dense("dlog_prior", a.dlog_prior, n.heads), dense("dshift", a.dshift, n.heads), workspace_span(a),
+         t.q.span(), t.k.span(), t.v.span(), t.o.span(), t.dout.span(), dense("sink", a.sink, n.sink),
          dense("log_prior", a.log_prior, n.heads), dense("shift", a.shift, n.heads),
          dense("lse", a.lse, n.lse), dense("dlse", a.dlse, n.lse)},
-        6);
-}
-
-hone_status validate_workspace(const void* workspace, std::size_t given, std::size_t needed) {
-    if (!workspace || given >= needed) return HONE_OK;
-    return bad("workspace_bytes: is %zu; should be at least %zu", given, needed);
+        7);
 }
 
 }  // namespace hone

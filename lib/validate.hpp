@@ -1,4 +1,7 @@
 // validate.hpp: refuses a call that cannot be computed, before anything is written.
+//
+// Each check gives HONE_OK, or the status of a sentence that names the first argument that is wrong and what
+// it should be.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +10,13 @@
 
 namespace hone {
 
-// HONE_OK, or the status of a sentence that names the first argument that is wrong and what it should be.
-hone_status validate(const hone_problem* problem, const hone_forward_args* args);
-hone_status validate(const hone_problem* problem, const hone_backward_args* args);
+// All but where the data lies: sizes, options, strides, and which parameters there are.
+hone_status validate_shapes(const hone_problem* problem, const hone_forward_args* args);
+hone_status validate_shapes(const hone_problem* problem, const hone_backward_args* args);
 
-// Whether the caller's workspace, where there is one, is large enough.
-hone_status validate_workspace(const void* workspace, std::size_t given, std::size_t needed);
+// Where the data lies: what is there, what is apart, and whether the caller's workspace, if any, holds the
+// `needed` bytes.
+hone_status validate_memory(const hone_problem& problem, const hone_forward_args& args, std::size_t needed);
+hone_status validate_memory(const hone_problem& problem, const hone_backward_args& args, std::size_t needed);
 
 }  // namespace hone

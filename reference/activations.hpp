@@ -155,8 +155,15 @@ inline constexpr const char* activation_names[] = {
 inline hone_activation_info describe(int32_t activation) {
     hone_activation_info info = {};
     visit(activation, [&]<class A>(A) {
-        info = {activation_names[activation], A::normalised,  A::joint,        A::takes_sink,
-                A::takes_log_prior,           A::takes_shift, A::takes_weight, A::takes_softmax_n};
+        info = {activation_names[activation],
+                A::normalised,
+                A::joint,
+                A::takes_sink,
+                A::takes_log_prior,
+                A::takes_shift,
+                A::takes_weight,
+                A::takes_softmax_n,
+                {}};
     });
     return info;
 }

@@ -1,4 +1,5 @@
-// softplus.hpp: p = phi(s) / sum phi(s), phi(s) = log(1 + e^s).
+// softplus.hpp: p = phi(s) / sum phi(s), phi(s) = log(1 + e^s). Where all scores of a row are below log of
+// the smallest normal number (-87 in float32, -708 in float64) the row is taken to see no key.
 #pragma once
 
 #include "activation/family.hpp"

@@ -35,12 +35,11 @@ BackwardRows<T> gather_rows(const BackwardCall<T>& call, std::int64_t batch, std
     BackwardRows<T> row;
     row.count = smaller(call.block.rows, n.queries * n.heads_per_kv - first_row);
     for (std::int64_t r = 0; r < row.count; ++r) {
-        const std::int64_t query = (first_row + r) / n.heads_per_kv;
-        const std::int64_t head = kv_head * n.heads_per_kv + (first_row + r) % n.heads_per_kv;
+        const auto [query, head] = row_at(n, kv_head, first_row + r);
         const std::int64_t end = keys_seen(n, query);
         row.q[r] = at(call.q, batch, head, query);
         row.dout[r] = at(call.dout, batch, head, query);
-        row.seen[r] = end <= first_key ? 0 : smaller(end - first_key, keys);
+        row.seen[r] = seen_of(end, first_key, keys);
         row.constant[r] = (batch * n.query_heads + head) * n.queries + query;
     }
     row.seen_least = row.seen[0];
@@ -68,10 +67,10 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
     for (std::int64_t h = 0; h < n.heads_per_kv; ++h) scratch[at_scratch.dbias + h] = 0;
 }
 
-// Step 2 for one row; returns the sum of ds where it is wanted.
+// Step 2 for one row; returns the sum of ds.
 template <class T, class Act>
 [[gnu::noinline, gnu::flatten]] T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift,
-                                                T weight, T delta, bool want_sum) {
+                                                T weight, T delta) {
     Group<T> sum(0);
     const Group<T> b(shift), w(weight), d(delta);
     for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
@@ -89,7 +88,7 @@ template <class T, class Act>
     });
     clear_hidden(s, seen, columns);
     clear_hidden(dp, seen, columns);
-    return want_sum ? sum_of(sum) : T(0);
+    return sum_of(sum);
 }
 
 // Step 3 for one of the two: out[keys, features] += a^T b over the rows. Where b is odd (holds a NaN or inf,
@@ -111,22 +110,6 @@ void add_transposed(const BackwardRows<T>& row, const Blocks& block, const T* a,
     }
 }
 
-// Step 4's product, into scratch.
-template <class T>
-void multiply_dq(const BackwardRows<T>& row, const Blocks& block, const T* ds, Right<T> k, bool odd,
-                 std::int64_t features, T* dq) {
-    const T* rows[kMaxRows];
-    for (std::int64_t r = 0; r < row.count; ++r) rows[r] = ds + r * block.score_stride;
-    if (!odd) {
-        multiply(ByRow<T>{rows}, row.count, k, features, dq, block.key_width, false);
-        return;
-    }
-    for (std::int64_t r = 0; r < row.count; ++r) {
-        k.depth = row.seen[r];
-        multiply(ByRow<T>{rows + r}, 1, k, features, dq + r * block.key_width, block.key_width, false);
-    }
-}
-
 // Steps 1 to 4, dq left in scratch.
 template <class T, class Act>
 void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
@@ -145,9 +128,9 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
              block.score_stride, false);
     for (std::int64_t r = 0; r < row.count; ++r) {
         const std::int64_t i = row.constant[r];
-        const T sum = differentiate<T, Act>(s + r * block.score_stride, ds + r * block.score_stride,
-                                            row.seen[r], row.seen_most, call.row_shift[i], call.row_weight[i],
-                                            call.row_delta[i], call.dbias != nullptr);
+        const T sum =
+            differentiate<T, Act>(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
+                                  row.seen_most, call.row_shift[i], call.row_weight[i], call.row_delta[i]);
         scratch[offset.dbias + (row_block * block.rows + r) % n.heads_per_kv] += sum;
     }
     const bool ragged = row.seen_least < row.seen_most;
@@ -167,9 +150,11 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
                        scratch + offset.dk, block.key_width);
     }
     if (call.dq.data)
-        multiply_dq(row, block, ds,
-                    Right<T>{scratch + offset.key_columns, block.keys * kPanel<T>, row.seen_most, k_panels},
-                    ragged && scratch[offset.key_odd] != 0, n.key_dim, scratch + offset.dq);
+        multiply_seen(
+            ds, block.score_stride, row.count,
+            Right<T>{scratch + offset.key_columns, block.keys * kPanel<T>, row.seen_most, k_panels},
+            ragged && scratch[offset.key_odd] != 0, [&](std::int64_t r) { return row.seen[r]; }, n.key_dim,
+            scratch + offset.dq, block.key_width, false);
 }
 
 // Adds the step's dq to what earlier key blocks gave.
@@ -181,7 +166,8 @@ void backward_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t k
     const std::int64_t rows = smaller(call.block.rows, n.queries * n.heads_per_kv - first_row);
     const T* from = scratch + call.scratch.dq;
     for (std::int64_t r = first_row; r < first_row + rows; ++r, from += call.block.key_width) {
-        T* to = at(call.dq, batch, kv_head * n.heads_per_kv + r % n.heads_per_kv, r / n.heads_per_kv);
+        const auto [query, head] = row_at(n, kv_head, r);
+        T* to = at(call.dq, batch, head, query);
         add_row(from, n.key_dim, static_cast<T>(call.parameter.scale), to + slot * call.dq_slot_stride);
     }
 }

@@ -65,10 +65,7 @@ void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
             if (call.dq.data) clear_dq(call, batch, head, query);
         }
     }
-    if (call.dsink) {
-        const std::int64_t chunks = (n.queries + call.row_chunk - 1) / call.row_chunk;
-        call.dsink[(batch * groups + group) * chunks + chunk] = dsink;
-    }
+    if (call.dsink) call.dsink[(batch * groups + group) * call.row_chunks + chunk] = dsink;
 }
 
 template <class T>

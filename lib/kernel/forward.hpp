@@ -91,12 +91,17 @@ inline T row_maximum(const T* s, std::int64_t seen) {
     return max_of(most);
 }
 
+// Of `columns` keys from first_key on, those that a row sees that sees `end` keys in all.
+inline std::int64_t seen_of(std::int64_t end, std::int64_t first_key, std::int64_t columns) {
+    return end <= first_key ? 0 : smaller(end - first_key, columns);
+}
+
 // Steps 2 and 3's rescale of o for one block of scores.
 template <class T, class Act>
 void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t rows, std::int64_t first_key,
-                 std::int64_t columns, T* o) {
+                 std::int64_t columns, T* o, std::int64_t value_dim) {
     for (std::int64_t r = 0; r < rows; ++r, s += block.score_stride, o += block.value_width) {
-        const std::int64_t seen = row.end[r] <= first_key ? 0 : smaller(row.end[r] - first_key, columns);
+        const std::int64_t seen = seen_of(row.end[r], first_key, columns);
         if constexpr (!Act::subtracts_maximum) {
             row.sum[r] += weigh<T, Act>(s, seen, columns, row.shift[r]);
         } else {
@@ -109,7 +114,7 @@ void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t ro
                 row.sum[r] *= shrink;
                 row.maximum[r] = most;
                 if (first_key > 0)
-                    for (std::int64_t d = 0; d < block.value_width; d += kWidth<T>)
+                    for (std::int64_t d = 0; d < value_dim; d += kWidth<T>)
                         store(o + d, load(o + d) * Vec<T>(shrink));
             }
             row.sum[r] += sum;
@@ -117,21 +122,20 @@ void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t ro
     }
 }
 
-// Step 3's o += p v. Where v holds a NaN or inf, rows read just the keys that they see: 0 * NaN is NaN.
-template <class T>
-void add_values(const T* s, const Extents& n, const Blocks& block, const ForwardRows<T>& row,
-                std::int64_t rows, std::int64_t first_key, Right<T> v, bool odd, T* o) {
-    const T* p[kMaxRows];
-    for (std::int64_t r = 0; r < rows; ++r) p[r] = s + r * block.score_stride;
-    const bool add = first_key > 0;
+// c (+)= a b by rows, of which row r has seen(r) elements that are not 0. Where b is odd (holds a NaN or inf,
+// and some row does not see some key), rows read just what they see: 0 * NaN is NaN.
+template <class T, class Seen>
+void multiply_seen(const T* a, std::int64_t a_stride, std::int64_t rows, Right<T> b, bool odd, Seen seen,
+                   std::int64_t columns, T* c, std::int64_t c_stride, bool add) {
+    const T* row[kMaxRows];
+    for (std::int64_t r = 0; r < rows; ++r) row[r] = a + r * a_stride;
     if (!odd) {
-        multiply(ByRow<T>{p}, rows, v, n.value_dim, o, block.value_width, add);
+        multiply(ByRow<T>{row}, rows, b, columns, c, c_stride, add);
         return;
     }
-    const std::int64_t columns = v.depth;
     for (std::int64_t r = 0; r < rows; ++r) {
-        v.depth = row.end[r] <= first_key ? 0 : smaller(row.end[r] - first_key, columns);
-        multiply(ByRow<T>{p + r}, 1, v, n.value_dim, o + r * block.value_width, block.value_width, add);
+        b.depth = seen(r);
+        multiply(ByRow<T>{row + r}, 1, b, columns, c + r * c_stride, c_stride, add);
     }
 }
 
@@ -175,8 +179,7 @@ void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t 
     T* const o = scratch + call.scratch.output;
     ForwardRows<T> row;
     for (std::int64_t r = 0; r < rows; ++r) {
-        const std::int64_t query = (first_row + r) / n.heads_per_kv;
-        const std::int64_t head = kv_head * n.heads_per_kv + (first_row + r) % n.heads_per_kv;
+        const auto [query, head] = row_at(n, kv_head, first_row + r);
         row.q[r] = at(call.q, batch, head, query);
         begin_row<T, Act>(call, query, head, row, r);
     }
@@ -191,14 +194,15 @@ void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t 
         const T* next_k = first + block.keys < most ? packed_keys(call, k_slot, kb + 1) : k;
         multiply(ByRow<T>{row.q}, rows, Right<T>{k, n.key_dim * kPanel<T>, n.key_dim, v}, columns, s,
                  block.score_stride, false);
-        weigh_block<T, Act>(s, block, row, rows, first, columns, o);
+        weigh_block<T, Act>(s, block, row, rows, first, columns, o, n.value_dim);
         const bool odd = call.v_odd[v_slot * block.key_blocks + kb] && least < first + columns;
-        add_values(s, n, block, row, rows, first, Right<T>{v, block.keys * kPanel<T>, columns, next_k}, odd,
-                   o);
+        multiply_seen(
+            s, block.score_stride, rows, Right<T>{v, block.keys * kPanel<T>, columns, next_k}, odd,
+            [&](std::int64_t r) { return seen_of(row.end[r], first, columns); }, n.value_dim, o,
+            block.value_width, first > 0);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
-        const std::int64_t query = (first_row + r) / n.heads_per_kv;
-        const std::int64_t head = kv_head * n.heads_per_kv + (first_row + r) % n.heads_per_kv;
+        const auto [query, head] = row_at(n, kv_head, first_row + r);
         end_row<T, Act>(call, batch, head, query, row, r, o + r * block.value_width);
     }
 }

@@ -81,7 +81,8 @@ struct Coefficients<double> {
 inline constexpr double kLog2e = 1.4426950408889634074;
 inline constexpr double kLn2 = 0.69314718055994530942;
 
-// 2^x for x up to the exponent's range; exactly 0 below the smallest normal number (and at -inf), NaN at NaN.
+// 2^x for x up to the exponent's range; exactly 0 below half the smallest normal number (and at -inf), NaN at
+// NaN.
 template <class T>
 inline Group<T> exp2(Group<T> x) {
     using C = Coefficients<T>;

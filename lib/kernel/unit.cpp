@@ -18,7 +18,8 @@ constexpr hone_activation_info describe(const char* name) {
             Act::takes_log_prior,
             Act::takes_shift,
             Act::takes_weight,
-            Act::takes_softmax_n};
+            Act::takes_softmax_n,
+            {}};
 }
 
 template <class T>

@@ -6,7 +6,8 @@
  *
  * Fill a hone_problem (what is computed) and a hone_forward_args or hone_backward_args (where the
  * data lies), then call. Every function is thread-safe and may be called from many threads at once.
- * A result is bitwise the same whatever the number of threads. */
+ * A result is bitwise the same whatever the number of threads (as long as all of them round alike: a thread
+ * that has set its processor to flush denormals does so for its own part alone). */
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
 
@@ -53,7 +54,7 @@ typedef struct hone_problem {
     int32_t dtype;       /* hone_dtype: of every tensor and parameter */
     int32_t activation;  /* hone_activation */
     int32_t mask;        /* hone_mask */
-    int32_t threads;     /* OpenMP threads; 0: OpenMP's default */
+    int32_t threads;     /* OpenMP threads, at most 1024 of them; 0: OpenMP's default */
     int64_t batch;       /* B   >= 1 */
     int64_t query_heads; /* Hq  >= 1, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
     int64_t kv_heads;    /* Hkv >= 1 */
@@ -122,8 +123,9 @@ HONE_API hone_status hone_forward(const hone_problem* problem, const hone_forwar
  * nothing has been written. */
 HONE_API hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args);
 
-/* The bytes of workspace that the call with these arguments needs (for this number of threads). The arguments
- * are checked as the call checks them; nothing that they point to is read. */
+/* The bytes of workspace that the call with these arguments needs, with this isa and number of threads (0:
+ * OpenMP's default at this moment). The data need not be there yet: of the pointers it matters which are NULL
+ * among the parameters and gradients, nothing else. */
 HONE_API hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
                                             size_t* bytes);
 HONE_API hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
@@ -139,6 +141,7 @@ typedef struct hone_activation_info {
     int32_t normalised; /* has an lse; 0: element-wise */
     int32_t joint;      /* normalised over a group of heads and their keys */
     int32_t takes_sink, takes_log_prior, takes_shift, takes_weight, takes_softmax_n;
+    int32_t reserved[8]; /* 0; room to grow */
 } hone_activation_info;
 
 /* Fills *info; HONE_INVALID_ARGUMENT where there is no such activation. */
@@ -150,8 +153,8 @@ HONE_API int32_t hone_isa_count(void);
 HONE_API const char* hone_isa_name(int32_t index);
 HONE_API int32_t hone_isa_available(int32_t index);
 
-/* The implementation that runs where a problem names none: HONE_ISA's, else the best; NULL where HONE_ISA
- * names one that is unknown or that this machine does not run. */
+/* The implementation that runs where a problem names none: HONE_ISA's (as it was at the first call), else the
+ * best; NULL where HONE_ISA names one that is unknown or that this machine does not run. */
 HONE_API const char* hone_isa_active(void);
 
 HONE_API const char* hone_version(void);
