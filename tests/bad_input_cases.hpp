@@ -72,6 +72,7 @@ inline const std::vector<Bad>& bad_problems() {
          [](auto& a) { a.problem.batch = a.problem.keys = std::int64_t{1} << 40; }},
         {"scale_nan", "scale", [](auto& a) { a.problem.scale = std::nan(""); }},
         {"scale_infinite", "scale", [](auto& a) { a.problem.scale = HUGE_VAL; }},
+        {"scale_beyond_float32", "scale", [](auto& a) { a.problem.scale = 1e39; }},
         {"softmax_n_nan", "softmax_n", [](auto& a) { a.problem.softmax_n = std::nan(""); }, BOTH,
          HONE_SOFTMAX_1},
         {"softmax_n_negative", "softmax_n", [](auto& a) { a.problem.softmax_n = -0.5; }, BOTH,
@@ -138,6 +139,11 @@ inline const std::vector<Bad>& bad_forward_arguments() {
          [](auto& a) {
              a.forward.workspace = a.backward.workspace = spare;
              a.forward.workspace_bytes = a.backward.workspace_bytes = 16;
+         }},
+        {"workspace_on_q", "workspace",
+         [](auto& a) {
+             a.forward.workspace = a.backward.workspace = a.forward.q.data;
+             a.forward.workspace_bytes = a.backward.workspace_bytes = std::size_t{1} << 32;
          }},
     };
     return list;

@@ -127,6 +127,51 @@ TEST(BadInput, workspace_query_checks_the_call_too) {
     }
 }
 
+Arguments without_tensors() {
+    Arguments a = {};
+    a.problem = hone_problem_default();
+    a.forward.size = sizeof(hone_forward_args);
+    a.backward.size = sizeof(hone_backward_args);
+    return a;
+}
+
+// What is no mistake: a gradient of no elements, whatever its strides.
+TEST(BadInput, gradients_without_elements_are_taken) {
+    Arguments a = without_tensors();
+    a.problem.batch = a.problem.query_heads = a.problem.kv_heads = 2;
+    a.problem.keys = 0;
+    float q[4] = {}, o[4] = {}, lse[4] = {}, dk[1] = {};
+    a.backward.q = a.backward.o = hone_bhnd(q, 2, 1, 1);
+    a.backward.dout = hone_bhnd(o, 2, 1, 1);
+    a.backward.lse = lse;
+    a.backward.k = a.backward.v = hone_bnhd(nullptr, 2, 0, 1);
+    a.backward.dk = hone_bhnd(dk, 2, 0, 1);
+    EXPECT_EQ(hone_backward(&a.problem, &a.backward), HONE_OK) << hone_last_error();
+}
+
+TEST(BadInput, more_threads_than_could_be_started_are_taken_as_fewer) {
+    Arguments a = without_tensors();
+    a.problem.batch = 100000;
+    a.problem.threads = 2147483647;
+    a.forward.q = a.forward.k = a.forward.v = hone_bhnd(spare, 1, 1, 1);
+    a.forward.o = hone_bhnd(spare + 128, 1, 1, 1);
+    std::size_t bytes = 0;
+    EXPECT_EQ(hone_forward_workspace(&a.problem, &a.forward, &bytes), HONE_OK) << hone_last_error();
+    a.problem.threads = 1024;
+    std::size_t most = 0;
+    EXPECT_EQ(hone_forward_workspace(&a.problem, &a.forward, &most), HONE_OK) << hone_last_error();
+    EXPECT_EQ(bytes, most);
+}
+
+TEST(BadInput, workspace_query_needs_no_tensors) {
+    Arguments a = without_tensors();
+    std::size_t bytes = 0;
+    EXPECT_EQ(hone_forward_workspace(&a.problem, &a.forward, &bytes), HONE_OK) << hone_last_error();
+    EXPECT_GT(bytes, 0u);
+    EXPECT_EQ(hone_backward_workspace(&a.problem, &a.backward, &bytes), HONE_OK) << hone_last_error();
+    EXPECT_EQ(hone_forward(&a.problem, &a.forward), HONE_INVALID_ARGUMENT);
+}
+
 TEST(BadInput, one_byte_of_workspace_too_few) {
     for (const Direction direction : {Direction::forward, Direction::backward}) {
         Fixture fixture(HONE_SOFTMAX, direction);
