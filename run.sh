@@ -88,8 +88,8 @@ run_tests() {
 release() { build build --libdir=lib -Dtests=enabled -Dbench=enabled; }
 
 sanitize() {
-    local baseline=sse2 flags
-    [ "$(uname -m)" = aarch64 ] && baseline=neon64
+    local baseline=sse2 checked=sse2,avx2 flags
+    [ "$(uname -m)" = aarch64 ] && baseline=neon64 checked=neon64
     flags=(-Doptimization=1 -Ddebug=true -Db_ndebug=false -Db_lundef=false -Dtests=enabled -Dbench=disabled)
     need_clang
     export HONE_TEST_QUICK=1
