@@ -93,9 +93,12 @@ sanitize() {
     flags=(-Doptimization=1 -Ddebug=true -Db_ndebug=false -Db_lundef=false -Dtests=enabled -Dbench=disabled)
     need_clang
     export HONE_TEST_QUICK=1
-    # Without the AVX-512 unit, the same source, whose instrumented code takes compilers minutes.
-    build build-asan -Db_sanitize=address,undefined "-Disas=$checked" "${flags[@]}" &&
-        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_tests build-asan --suite unit -t 4
+    # Without the AVX-512 unit, which is the same source, and the checks of every access that ASan sees too:
+    # compilers take minutes for those.
+    CC=$clang CXX=$clangxx build build-asan -Db_sanitize=address,undefined "-Disas=$checked" \
+        -Dcpp_args=-fno-sanitize=null,alignment,pointer-overflow,object-size "${flags[@]}" &&
+        ASAN_SYMBOLIZER_PATH=$llvm/bin/llvm-symbolizer LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp \
+            UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_tests build-asan --suite unit -t 4
     # The threads are the same whatever the ISA. Archer tells TSan what OpenMP's barriers order; libomp itself is
     # not instrumented.
     CC=$clang CXX=$clangxx build build-tsan -Db_sanitize=thread -Disas=$baseline "${flags[@]}" &&
