@@ -1,5 +1,5 @@
-// api_test.cpp: what the library tells of itself, the choice of an implementation, the defaults of structs, and
-// workspaces that callers own.
+// api_test.cpp: what the library tells of itself, the choice of an implementation, the defaults of structs,
+// and workspaces that callers own.
 #include <gtest/gtest.h>
 
 #include <cstddef>
