@@ -17,15 +17,10 @@ namespace {
 // Far above any memory, and far below where a product of two would leave 64 bits.
 constexpr std::int64_t kMostElements = std::int64_t{1} << 48;
 
-template <class... Values>
-hone_status bad(const char* format, Values... values) {
-    return fail(HONE_INVALID_ARGUMENT, format, values...);
-}
-
 hone_status check_extent(const char* name, std::int64_t value, std::int64_t least) {
     if (value >= least && value <= kMostElements) return HONE_OK;
-    return bad("%s: is %lld; should be %lld to 2^48", name, static_cast<long long>(value),
-               static_cast<long long>(least));
+    return fail(HONE_INVALID_ARGUMENT, "%s: is %lld; should be %lld to 2^48", name,
+                static_cast<long long>(value), static_cast<long long>(least));
 }
 
 bool too_large(std::initializer_list<std::int64_t> extents) {
@@ -49,13 +44,14 @@ hone_status check_sizes(const hone_problem& p) {
         if (const hone_status status = check_extent(e.name, e.value, e.least); status != HONE_OK)
             return status;
     if (p.query_heads % p.kv_heads != 0)
-        return bad("query_heads: is %lld; should be a multiple of kv_heads, %lld",
-                   static_cast<long long>(p.query_heads), static_cast<long long>(p.kv_heads));
+        return fail(HONE_INVALID_ARGUMENT, "query_heads: is %lld; should be a multiple of kv_heads, %lld",
+                    static_cast<long long>(p.query_heads), static_cast<long long>(p.kv_heads));
     const std::int64_t dim = std::max(p.key_dim, p.value_dim);
     if (too_large({p.batch, p.query_heads, p.queries, dim}))
-        return bad("queries: batch * query_heads * queries * dim should be at most 2^48");
+        return fail(HONE_INVALID_ARGUMENT,
+                    "queries: batch * query_heads * queries * dim should be at most 2^48");
     if (too_large({p.batch, p.kv_heads, p.keys, dim}))
-        return bad("keys: batch * kv_heads * keys * dim should be at most 2^48");
+        return fail(HONE_INVALID_ARGUMENT, "keys: batch * kv_heads * keys * dim should be at most 2^48");
     return HONE_OK;
 }
 
@@ -66,36 +62,42 @@ bool finite_in(std::int32_t dtype, double value) {
 
 hone_status check_options(const hone_problem& p, const hone_activation_info& info) {
     if (p.dtype != HONE_FLOAT32 && p.dtype != HONE_FLOAT64)
-        return bad("dtype: is %d; should be HONE_FLOAT32 or HONE_FLOAT64", p.dtype);
+        return fail(HONE_INVALID_ARGUMENT, "dtype: is %d; should be HONE_FLOAT32 or HONE_FLOAT64", p.dtype);
     if (p.mask < HONE_MASK_NONE || p.mask > HONE_MASK_CAUSAL_BOTTOM_RIGHT)
-        return bad("mask: is %d; should be a hone_mask, 0 to %d", p.mask, HONE_MASK_CAUSAL_BOTTOM_RIGHT);
-    if (p.threads < 0) return bad("threads: is %d; should be 0 (OpenMP's default) or more", p.threads);
+        return fail(HONE_INVALID_ARGUMENT, "mask: is %d; should be a hone_mask, 0 to %d", p.mask,
+                    HONE_MASK_CAUSAL_BOTTOM_RIGHT);
+    if (p.threads < 0)
+        return fail(HONE_INVALID_ARGUMENT, "threads: is %d; should be 0 (OpenMP's default) or more",
+                    p.threads);
     if (!finite_in(p.dtype, p.scale))
-        return bad("scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
+        return fail(HONE_INVALID_ARGUMENT, "scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
     if (info.takes_softmax_n && !(p.softmax_n >= 0 && std::isfinite(p.softmax_n)))
-        return bad("softmax_n: is %g; should be finite and at least 0", p.softmax_n);
+        return fail(HONE_INVALID_ARGUMENT, "softmax_n: is %g; should be finite and at least 0", p.softmax_n);
     if (!finite_in(p.dtype, p.weight))
-        return bad("weight: is %g; should be finite, 0 for the default", p.weight);
+        return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be finite, 0 for the default", p.weight);
     if (!info.takes_weight && p.weight != 0)
-        return bad("weight: is %g; should be 0, as %s takes none", p.weight, info.name);
+        return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be 0, as %s takes none", p.weight,
+                    info.name);
     if (!info.joint && p.group_heads != 0)
-        return bad("group_heads: is %lld; should be 0, as %s normalises each head by itself",
-                   static_cast<long long>(p.group_heads), info.name);
+        return fail(HONE_INVALID_ARGUMENT,
+                    "group_heads: is %lld; should be 0, as %s normalises each head by itself",
+                    static_cast<long long>(p.group_heads), info.name);
     if (p.group_heads < 0 || (p.group_heads > 0 && p.query_heads % p.group_heads != 0))
-        return bad("group_heads: is %lld; should be a divisor of query_heads, %lld, or 0 for all",
-                   static_cast<long long>(p.group_heads), static_cast<long long>(p.query_heads));
+        return fail(HONE_INVALID_ARGUMENT,
+                    "group_heads: is %lld; should be a divisor of query_heads, %lld, or 0 for all",
+                    static_cast<long long>(p.group_heads), static_cast<long long>(p.query_heads));
     return HONE_OK;
 }
 
 hone_status check_problem(const hone_problem* p) {
-    if (!p) return bad("problem: is NULL; should be a hone_problem");
+    if (!p) return fail(HONE_INVALID_ARGUMENT, "problem: is NULL; should be a hone_problem");
     if (p->size != sizeof(hone_problem))
-        return bad("problem.size: is %zu; should be sizeof(hone_problem), %zu", p->size,
-                   sizeof(hone_problem));
+        return fail(HONE_INVALID_ARGUMENT, "problem.size: is %zu; should be sizeof(hone_problem), %zu",
+                    p->size, sizeof(hone_problem));
     const hone_activation_info* info = activation_info(p->activation);
     if (!info)
-        return bad("activation: is %d; should be a hone_activation, 0 to %d", p->activation,
-                   HONE_ACTIVATION_COUNT - 1);
+        return fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d",
+                    p->activation, HONE_ACTIVATION_COUNT - 1);
     if (const hone_status status = check_sizes(*p); status != HONE_OK) return status;
     return check_options(*p, *info);
 }
@@ -103,15 +105,17 @@ hone_status check_problem(const hone_problem* p) {
 // A parameter, or its gradient, that only some activations have.
 hone_status check_taken(const char* name, const void* pointer, bool taken, const hone_activation_info& info) {
     if (!pointer || taken) return HONE_OK;
-    return bad("%s: is given; should be NULL, as %s takes none", name, info.name);
+    return fail(HONE_INVALID_ARGUMENT, "%s: is given; should be NULL, as %s takes none", name, info.name);
 }
 
 hone_status check_strides(const Operand& t) {
-    return t.fits() ? HONE_OK : bad("%s: its strides overflow", t.name);
+    return t.fits() ? HONE_OK : fail(HONE_INVALID_ARGUMENT, "%s: its strides overflow", t.name);
 }
 
 hone_status check_present(const Operand& t) {
-    return t.tensor.data || t.empty() ? HONE_OK : bad("%s: is NULL; should point to the tensor", t.name);
+    return t.tensor.data || t.empty()
+               ? HONE_OK
+               : fail(HONE_INVALID_ARGUMENT, "%s: is NULL; should point to the tensor", t.name);
 }
 
 const char* const kStrideNames[] = {"batch_stride", "head_stride", "row_stride"};
@@ -122,18 +126,21 @@ hone_status check_output(const Operand& t, const Operand* input) {
     if (const hone_status status = check_strides(t); status != HONE_OK) return status;
     for (int axis = 0; axis < 3; ++axis)
         if (t.extent[axis] > 1 && t.stride(axis) == 0 && !(input && input->stride(axis) == 0))
-            return bad("%s.%s: is 0; should not be, as %s", t.name, kStrideNames[axis],
-                       input ? "its input is not broadcast on that axis" : "it is an output");
+            return fail(HONE_INVALID_ARGUMENT, "%s.%s: is 0; should not be, as %s", t.name,
+                        kStrideNames[axis],
+                        input ? "its input is not broadcast on that axis" : "it is an output");
     if (t.overlaps_itself())
-        return bad("%s: its strides make rows overlap; should leave each its own %lld elements", t.name,
-                   static_cast<long long>(t.features));
+        return fail(HONE_INVALID_ARGUMENT,
+                    "%s: its strides make rows overlap; should leave each its own %lld elements", t.name,
+                    static_cast<long long>(t.features));
     return HONE_OK;
 }
 
 template <class Args>
 hone_status check_workspace(const Args& a, std::size_t needed) {
     if (!a.workspace || a.workspace_bytes >= needed) return HONE_OK;
-    return bad("workspace_bytes: is %zu; should be at least %zu", a.workspace_bytes, needed);
+    return fail(HONE_INVALID_ARGUMENT, "workspace_bytes: is %zu; should be at least %zu", a.workspace_bytes,
+                needed);
 }
 
 template <class Args>
@@ -147,17 +154,19 @@ hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
     for (std::size_t i = 0; i < outputs; ++i)
         for (std::size_t j = 0; j < n; ++j)
             if (i != j && spans[i].collides(spans[j]))
-                return bad("%s: shares memory with %s; should be apart from every other tensor",
-                           spans[i].name, spans[j].name);
+                return fail(HONE_INVALID_ARGUMENT,
+                            "%s: shares memory with %s; should be apart from every other tensor",
+                            spans[i].name, spans[j].name);
     return HONE_OK;
 }
 
 template <class Args>
 hone_status check_args(const hone_problem* problem, const Args* args, const char* type) {
     if (const hone_status status = check_problem(problem); status != HONE_OK) return status;
-    if (!args) return bad("args: is NULL; should be a %s", type);
+    if (!args) return fail(HONE_INVALID_ARGUMENT, "args: is NULL; should be a %s", type);
     if (args->size != sizeof(Args))
-        return bad("args.size: is %zu; should be sizeof(%s), %zu", args->size, type, sizeof(Args));
+        return fail(HONE_INVALID_ARGUMENT, "args.size: is %zu; should be sizeof(%s), %zu", args->size, type,
+                    sizeof(Args));
     return HONE_OK;
 }
 
@@ -244,8 +253,10 @@ hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, 
         (status = check_workspace(a, needed)))
         return status;
     if (info.normalised && !a.lse)
-        return bad("lse: is NULL; should be forward's, as %s is normalised", info.name);
-    if (a.dsink && !a.sink) return bad("sink: is NULL; should be given, as dsink is asked for");
+        return fail(HONE_INVALID_ARGUMENT, "lse: is NULL; should be forward's, as %s is normalised",
+                    info.name);
+    if (a.dsink && !a.sink)
+        return fail(HONE_INVALID_ARGUMENT, "sink: is NULL; should be given, as dsink is asked for");
     const Sizes n = sizes_of(p, info);
     return check_apart<17>(
         {t.dq.span(), t.dk.span(), t.dv.span(), dense("dsink", a.dsink, n.sink),
