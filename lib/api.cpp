@@ -25,7 +25,9 @@ BackwardPlan plan_of(const hone_problem& p, const hone_backward_args& a, const M
 }
 
 Machine machine_for(const hone_problem& p, const Unit& unit) {
-    return {thread_count(p.threads), p.dtype == HONE_FLOAT64 ? unit.f64.panel : unit.f32.panel};
+    const int threads = thread_count(p.threads);
+    if (p.dtype == HONE_FLOAT64) return {threads, unit.f64.panel, unit.f64.tile_rows};
+    return {threads, unit.f32.panel, unit.f32.tile_rows};
 }
 
 // The workspace may start anywhere; its first aligned byte is used.

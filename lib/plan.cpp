@@ -14,6 +14,12 @@ constexpr std::int64_t kKeys = 128;
 // N2048, AVX2 on Zen 4, D = 64: 60% of peak with 48 rows, 66% with 96, 70 to 75% with 192, no more with 288
 // or 384.
 constexpr std::int64_t kForwardRowBytes = 768;
+// Up to so many rows of one kv head k and v are read where they lie.
+constexpr std::int64_t kFewRows = 16;
+constexpr std::int64_t kInPlaceKeys = 512;
+// Where one block holds all rows of a kv head, its keys are cut into chunks of so many, each a task.
+constexpr std::int64_t kChunkKeys = 1024;
+static_assert(kChunkKeys % kKeys == 0 && kChunkKeys % kInPlaceKeys == 0);
 // Backward holds a second block of scores, and both sides' panels.
 constexpr std::int64_t kBackwardRows = 96;
 static_assert(kForwardRowBytes / 4 <= kMaxRows && kBackwardRows <= kMaxRows);
@@ -59,7 +65,7 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
     b.rows = std::min(rows, all_rows);
     b.keys = std::min(keys, round_up(std::max<std::int64_t>(n.keys, 1), panel));
     b.row_blocks = blocks_of(all_rows, b.rows);
-    b.key_blocks = blocks_of(n.keys, b.keys);
+    b.key_blocks = std::max<std::int64_t>(blocks_of(n.keys, b.keys), 1);
     // One cache line more than the keys: rows a power of two apart would share few sets of L1.
     b.score_stride = b.keys + static_cast<std::int64_t>(64 / element);
     b.key_width = round_up(n.key_dim, panel);
@@ -71,6 +77,21 @@ int useful_threads(const Machine& machine, std::int64_t tasks) {
     return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(machine.threads, tasks)));
 }
 
+// Rows of a block of forward: as many as allowed, less where threads would else wait for the last block. A
+// block of r rows costs about r + 20, the 20 for bringing the panels near. (Each row's result is the same in
+// a block of any size.)
+std::int64_t balanced_rows(const Extents& n, std::int64_t most, const Machine& machine) {
+    const std::int64_t all = n.queries * n.heads_per_kv, heads = n.batch * n.kv_heads;
+    std::int64_t best = std::min(most, all), best_cost = 0;
+    for (std::int64_t blocks = blocks_of(all, most); blocks <= 4 * blocks_of(all, most); ++blocks) {
+        const std::int64_t rows = std::min(most, round_up(blocks_of(all, blocks), machine.tile_rows));
+        const std::int64_t turns = blocks_of(heads * blocks_of(all, rows), machine.threads);
+        const std::int64_t cost = turns * (rows + 20);
+        if (best_cost == 0 || cost < best_cost) best = rows, best_cost = cost;
+    }
+    return best;
+}
+
 }  // namespace
 
 ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
@@ -79,67 +100,118 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     ForwardPlan plan = {};
     const Extents& n = plan.n = extents_of(p, info);
     plan.joint = info.joint;
-    plan.block =
-        blocks_for(n, kForwardRowBytes / static_cast<std::int64_t>(element), kKeys, machine, element);
-    const Blocks& block = plan.block;
-    plan.threads =
-        useful_threads(machine, n.batch * n.kv_heads * std::max(block.row_blocks, block.key_blocks));
     plan.k_batches = a.k.batch_stride == 0 ? 1 : n.batch;
     plan.k_heads = a.k.head_stride == 0 ? 1 : n.kv_heads;
     plan.v_batches = a.v.batch_stride == 0 ? 1 : n.batch;
     plan.v_heads = a.v.head_stride == 0 ? 1 : n.kv_heads;
+    const std::int64_t rows = n.queries * n.heads_per_kv;
+    const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
+    const bool chunked = rows <= most_rows && n.keys > kChunkKeys;
+    const bool in_place = rows <= kFewRows;
+    plan.block = blocks_for(n, chunked ? rows : balanced_rows(n, most_rows, machine),
+                            in_place ? kInPlaceKeys : kKeys, machine, element);
+    const Blocks& block = plan.block;
+    plan.chunk_blocks = chunked ? kChunkKeys / block.keys : block.key_blocks;
+    plan.chunks = chunked ? blocks_of(block.key_blocks, plan.chunk_blocks) : 1;
+    const bool distinct = std::min(plan.k_batches, plan.v_batches) == n.batch &&
+                          std::min(plan.k_heads, plan.v_heads) == n.kv_heads;
+    plan.reading = in_place                            ? Reading::in_place
+                   : block.row_blocks == 1 && distinct ? Reading::own
+                                                       : Reading::shared;
+    const std::int64_t heads = n.batch * n.kv_heads, tasks = block.row_blocks * plan.chunks;
+    plan.threads = useful_threads(
+        machine, heads * (plan.reading == Reading::shared ? std::max(tasks, block.key_blocks) : tasks));
 
     Layout layout;
-    const std::int64_t padded_keys = block.key_blocks * block.keys;
+    const bool shares = plan.reading == Reading::shared, owns = plan.reading == Reading::own;
+    const std::int64_t padded_keys = shares ? block.key_blocks * block.keys : 0;
     plan.packed_k = layout.take(plan.k_batches * plan.k_heads * padded_keys * n.key_dim, element);
     plan.packed_v = layout.take(plan.v_batches * plan.v_heads * padded_keys * block.value_width, element);
-    plan.v_odd = layout.take(plan.v_batches * plan.v_heads * block.key_blocks, 1);
+    plan.v_odd = layout.take(shares ? plan.v_batches * plan.v_heads * block.key_blocks : 0, 1);
     plan.lse = layout.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
+    const std::int64_t parts = plan.chunks > 1 ? heads * plan.chunks * rows : 0;
+    plan.part_maximum = layout.take(parts, element);
+    plan.part_sum = layout.take(parts, element);
+    plan.part_o = layout.take(parts * block.value_width, element);
 
     Layout scratch;
     const auto region = [&](std::int64_t count) {
         return static_cast<std::int64_t>(scratch.take(count, element) / element);
     };
     plan.scratch.scores = region(block.rows * block.score_stride);
-    plan.scratch.output = region(block.rows * block.value_width);
+    plan.scratch.output = region(plan.chunks > 1 ? 0 : block.rows * block.value_width);
+    plan.scratch.packed_k = region(owns ? block.keys * n.key_dim : 0);
+    plan.scratch.packed_v = region(owns ? block.keys * block.value_width : 0);
     plan.scratch_stride = scratch.bytes();
     plan.scratch_at = layout.take(plan.threads, plan.scratch_stride);
     plan.bytes = layout.bytes();
     return plan;
 }
 
+Landing::Place Landing::place(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block,
+                              std::int64_t row_block) const {
+    const std::int64_t index[] = {batch, kv_head, key_block, row_block};
+    Place at = {0, 0};
+    for (int i = 0; i < 4; ++i) {
+        std::int64_t& part = axis[i].summed ? at.turn : at.cell;
+        part = part * axis[i].extent + index[i];
+    }
+    return at;
+}
+
+std::int64_t Landing::cells() const {
+    std::int64_t count = 1;
+    for (const Axis& a : axis) count *= a.summed ? 1 : a.extent;
+    return count;
+}
+
+std::int64_t Landing::turns() const {
+    std::int64_t count = 1;
+    for (const Axis& a : axis) count *= a.summed ? a.extent : 1;
+    return count;
+}
+
 namespace {
 
-// How many partial copies of dq. One chain of key blocks per block of rows keeps about row_blocks threads
-// busy; where queries are few, runs of key blocks get copies of their own, of at most the size of k in all.
-std::int64_t slots_for(const Extents& n, const Blocks& block) {
+// How many partial copies of dq. The turns of one block of rows keep about row_blocks threads busy; where
+// those are few, runs of turns get copies of their own, of at most the size of k in all.
+std::int64_t slots_for(const BackwardPlan& plan) {
     constexpr std::int64_t enough = 16;
-    if (block.row_blocks >= enough) return 1;
-    const std::int64_t affordable = n.keys / (n.queries * n.heads_per_kv);
-    return std::clamp<std::int64_t>(std::min(affordable, block.key_blocks), 1, enough);
+    const Landing& dq = plan.dq_landing;
+    const auto [row_blocks, rows_summed] = dq.axis[3];
+    if (!rows_summed && row_blocks >= enough) return 1;
+    const std::int64_t turns = dq.turns(), heads_summed = turns / dq.axis[2].extent;
+    const std::int64_t affordable = plan.n.keys * heads_summed / (plan.n.queries * plan.n.heads_per_kv);
+    return std::clamp<std::int64_t>(std::min(affordable, turns), 1, enough);
 }
 
-bool broadcast(const hone_tensor& t, std::int64_t batch, std::int64_t heads, std::int64_t rows) {
-    return (batch > 1 && t.batch_stride == 0) || (heads > 1 && t.head_stride == 0) ||
-           (rows > 1 && t.row_stride == 0);
+Landing landing(const BackwardPlan& plan, const hone_tensor& gradient, bool of_rows) {
+    const Blocks& block = plan.block;
+    const bool rows_summed = gradient.row_stride == 0;
+    return {{{plan.n.batch, gradient.batch_stride == 0},
+             {plan.n.kv_heads, gradient.head_stride == 0},
+             {block.key_blocks, of_rows || rows_summed},
+             {of_rows ? block.row_blocks : 1, rows_summed}}};
 }
 
-BackwardScratch backward_scratch(const Extents& n, const Blocks& block, std::size_t element,
+BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a, std::size_t element,
                                  Layout& scratch) {
-    const auto region = [&](std::int64_t count) {
-        return static_cast<std::int64_t>(scratch.take(count, element) / element);
+    const Extents& n = plan.n;
+    const Blocks& block = plan.block;
+    const auto region = [&](std::int64_t count, bool wanted = true) {
+        return static_cast<std::int64_t>(scratch.take(wanted ? count : 0, element) / element);
     };
     BackwardScratch s;
-    s.key_panels = region(block.keys * n.key_dim);
-    s.value_panels = region(block.keys * n.value_dim);
-    s.key_columns = region(block.keys * block.key_width);
-    s.query_columns = region(block.rows * block.key_width);
-    s.dout_columns = region(block.rows * block.value_width);
-    s.dk = region(block.keys * block.key_width);
-    s.dv = region(block.keys * block.value_width);
+    s.key_panels = region(block.keys * n.key_dim, !plan.in_place);
+    s.value_panels = region(block.keys * n.value_dim, !plan.in_place);
+    s.key_columns = region(block.keys * block.key_width, !plan.in_place);
+    s.query_columns = region(block.rows * block.key_width, a.dk.data);
+    s.dout_columns = region(block.rows * block.value_width, a.dv.data);
+    s.dk = region(block.keys * block.key_width, a.dk.data);
+    s.dv = region(block.keys * block.value_width, a.dv.data);
     s.scores = region(block.rows * block.score_stride);
     s.dscores = region(block.rows * block.score_stride);
-    s.dq = region(block.rows * block.key_width);
+    s.dq = region(block.rows * block.key_width, a.dq.data);
     s.dbias = region(n.heads_per_kv);
     s.key_odd = region(1);
     return s;
@@ -152,30 +224,35 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     const auto element = static_cast<std::size_t>(element_size(p));
     BackwardPlan plan = {};
     const Extents& n = plan.n = extents_of(p, info);
+    plan.in_place = n.queries * n.heads_per_kv <= kFewRows;
     plan.block = blocks_for(n, kBackwardRows, kKeys, machine, element);
     const Blocks& block = plan.block;
     plan.row_chunk = 256;
     plan.row_chunks = blocks_of(n.queries, plan.row_chunk);
     plan.threads = useful_threads(machine, n.batch * std::max(n.query_heads / n.joint_heads * plan.row_chunks,
                                                               n.kv_heads * block.key_blocks));
-    plan.dq_slots = slots_for(n, block);
-    plan.dq_apart = a.dq.data && (plan.dq_slots > 1 || broadcast(a.dq, n.batch, n.query_heads, n.queries));
-    plan.dk_apart = a.dk.data && broadcast(a.dk, n.batch, n.kv_heads, n.keys);
-    plan.dv_apart = a.dv.data && broadcast(a.dv, n.batch, n.kv_heads, n.keys);
+    plan.dq_landing = landing(plan, a.dq, true);
+    plan.dk_landing = landing(plan, a.dk, false);
+    plan.dv_landing = landing(plan, a.dv, false);
+    plan.dq_slots = a.dq.data ? slots_for(plan) : 1;
+    plan.dq_batches = a.dq.batch_stride == 0 ? 1 : n.batch;
+    plan.dq_heads = a.dq.head_stride == 0 ? 1 : n.query_heads;
+    plan.dq_rows = a.dq.row_stride == 0 ? 1 : n.queries;
 
     Layout layout;
-    const std::int64_t rows = n.batch * n.query_heads * n.queries, keys = n.batch * n.kv_heads * n.keys;
+    const std::int64_t rows = n.batch * n.query_heads * n.queries;
+    const std::int64_t dq_copies = plan.dq_slots > 1 ? plan.dq_slots : 0;
     plan.row_shift = layout.take(rows, element);
     plan.row_weight = layout.take(rows, element);
     plan.row_delta = layout.take(rows, element);
     plan.dbias = layout.take(n.batch * n.query_heads * block.key_blocks, sizeof(double));
     plan.dsink = layout.take(n.batch * n.query_heads / n.joint_heads * plan.row_chunks, sizeof(double));
-    plan.dq = layout.take(plan.dq_apart ? plan.dq_slots * rows * n.key_dim : 0, element);
-    plan.dk = layout.take(plan.dk_apart ? keys * n.key_dim : 0, element);
-    plan.dv = layout.take(plan.dv_apart ? keys * n.value_dim : 0, element);
-    plan.turns = layout.take(n.batch * n.kv_heads * plan.dq_slots * block.row_blocks, sizeof(int));
+    plan.dq = layout.take(dq_copies * plan.dq_batches * plan.dq_heads * plan.dq_rows * n.key_dim, element);
+    plan.dq_turns = layout.take(plan.dq_slots * plan.dq_landing.cells(), sizeof(std::int64_t));
+    plan.dk_turns = layout.take(plan.dk_landing.cells(), sizeof(std::int64_t));
+    plan.dv_turns = layout.take(plan.dv_landing.cells(), sizeof(std::int64_t));
     Layout scratch;
-    plan.scratch = backward_scratch(n, block, element, scratch);
+    plan.scratch = backward_scratch(plan, a, element, scratch);
     plan.scratch_stride = scratch.bytes();
     plan.scratch_at = layout.take(plan.threads, plan.scratch_stride);
     plan.bytes = layout.bytes();

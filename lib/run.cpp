@@ -31,11 +31,6 @@ Tensor<T> tensor(const hone_tensor& t) {
     return {static_cast<T*>(t.data), t.batch_stride, t.head_stride, t.row_stride};
 }
 
-template <class T>
-Tensor<T> contiguous(std::byte* data, std::int64_t heads, std::int64_t rows, std::int64_t features) {
-    return {reinterpret_cast<T*>(data), heads * rows * features, rows * features, features};
-}
-
 template <class T, class Args>
 Parameters<T> parameters(const hone_problem& p, const Args& a, double score_unit) {
     const double scale = p.scale != 0 ? p.scale : 1 / std::sqrt(static_cast<double>(p.key_dim));
@@ -64,10 +59,16 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
     call.block = block;
     call.parameter = parameters<T>(p, a, score_unit);
     call.scratch = plan.scratch;
+    call.reading = plan.reading;
     call.q = tensor<const T>(a.q);
     call.k = tensor<const T>(a.k);
     call.v = tensor<const T>(a.v);
     call.o = tensor<T>(a.o);
+    call.chunks = plan.chunks;
+    call.chunk_blocks = plan.chunk_blocks;
+    call.part_maximum = reinterpret_cast<T*>(workspace + plan.part_maximum);
+    call.part_sum = reinterpret_cast<T*>(workspace + plan.part_sum);
+    call.part_o = reinterpret_cast<T*>(workspace + plan.part_o);
     call.packed_k = reinterpret_cast<T*>(workspace + plan.packed_k);
     call.packed_v = reinterpret_cast<T*>(workspace + plan.packed_v);
     call.v_odd = reinterpret_cast<unsigned char*>(workspace + plan.v_odd);
@@ -80,19 +81,28 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
 
     const std::int64_t k_packs = plan.k_batches * plan.k_heads * block.key_blocks;
     const std::int64_t v_packs = plan.v_batches * plan.v_heads * block.key_blocks;
-    for_tasks(plan.threads, k_packs + v_packs, [&](std::int64_t task, int) {
-        if (task < k_packs)
-            tiles.pack_keys(call, task / block.key_blocks, task % block.key_blocks);
-        else
-            tiles.pack_values(call, (task - k_packs) / block.key_blocks, (task - k_packs) % block.key_blocks);
-    });
+    if (plan.reading == Reading::shared)
+        for_tasks(plan.threads, k_packs + v_packs, [&](std::int64_t task, int) {
+            if (task < k_packs)
+                tiles.share_keys(call, task / block.key_blocks, task % block.key_blocks);
+            else
+                tiles.share_values(call, (task - k_packs) / block.key_blocks,
+                                   (task - k_packs) % block.key_blocks);
+        });
     // The last rows first: under a causal mask they see the most keys.
-    for_tasks(plan.threads, n.batch * n.kv_heads * block.row_blocks, [&](std::int64_t task, int thread) {
-        const std::int64_t heads = n.batch * n.kv_heads, head = task % heads;
+    const std::int64_t heads = n.batch * n.kv_heads;
+    for_tasks(plan.threads, block.row_blocks * heads * plan.chunks, [&](std::int64_t task, int thread) {
+        const std::int64_t chunk = task % plan.chunks, head = task / plan.chunks % heads;
         T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
         tiles.forward[p.activation](call, head / n.kv_heads, head % n.kv_heads,
-                                    block.row_blocks - 1 - task / heads, scratch);
+                                    block.row_blocks - 1 - task / plan.chunks / heads, chunk, scratch);
     });
+    const std::int64_t rows = n.queries * n.heads_per_kv;
+    if (plan.chunks > 1)
+        for_tasks(plan.threads, heads * rows, [&](std::int64_t task, int) {
+            const std::int64_t head = task / rows;
+            tiles.join_chunks[p.activation](call, head / n.kv_heads, head % n.kv_heads, task % rows);
+        });
     if (!plan.joint) return;
     constexpr std::int64_t chunk = 64;
     const std::int64_t chunks = (n.queries + chunk - 1) / chunk, groups = n.query_heads / n.joint_heads;
@@ -121,14 +131,16 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     call.dout = tensor<const T>(a.dout);
     call.lse = static_cast<const T*>(a.lse);
     call.dlse = static_cast<const T*>(a.dlse);
-    call.dq = plan.dq_apart ? contiguous<T>(workspace + plan.dq, n.query_heads, n.queries, n.key_dim)
-                            : tensor<T>(a.dq);
-    call.dk =
-        plan.dk_apart ? contiguous<T>(workspace + plan.dk, n.kv_heads, n.keys, n.key_dim) : tensor<T>(a.dk);
-    call.dv =
-        plan.dv_apart ? contiguous<T>(workspace + plan.dv, n.kv_heads, n.keys, n.value_dim) : tensor<T>(a.dv);
-    call.dq_slots = plan.dq_slots;
-    call.dq_slot_stride = n.batch * n.query_heads * n.queries * n.key_dim;
+    call.in_place = plan.in_place;
+    call.dq = tensor<T>(a.dq);
+    call.dk = tensor<T>(a.dk);
+    call.dv = tensor<T>(a.dv);
+    call.dq_slot_stride = plan.dq_batches * plan.dq_heads * plan.dq_rows * n.key_dim;
+    if (plan.dq_slots > 1) {
+        const std::int64_t row = n.key_dim, head = plan.dq_rows * row, batch = plan.dq_heads * head;
+        call.dq = {place(plan.dq), a.dq.batch_stride == 0 ? 0 : batch, a.dq.head_stride == 0 ? 0 : head,
+                   a.dq.row_stride == 0 ? 0 : row};
+    }
     call.row_shift = place(plan.row_shift);
     call.row_weight = place(plan.row_weight);
     call.row_delta = place(plan.row_delta);
@@ -139,48 +151,89 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     return call;
 }
 
-// All key blocks of all heads. The blocks of rows of one key block follow one another; each adds to dq when
-// the key blocks before it (of the same slot) have: a fixed order, whoever computes.
-template <class T>
-void run_key_blocks(const BackwardPlan& plan, const Tiles<T>& tiles, const BackwardCall<T>& call,
-                    int activation, std::byte* workspace) {
-    const Extents& n = plan.n;
-    const Blocks& block = plan.block;
-    auto* turns = reinterpret_cast<int*>(workspace + plan.turns);
-    const std::int64_t slots = plan.dq_slots;
-    for (std::int64_t i = 0; i < n.batch * n.kv_heads * slots * block.row_blocks; ++i) turns[i] = 0;
-    for_tasks(plan.threads, n.batch * n.kv_heads * block.key_blocks, [&](std::int64_t task, int thread) {
-        const std::int64_t head = task / block.key_blocks, key_block = task % block.key_blocks;
-        const std::int64_t batch = head / n.kv_heads, kv_head = head % n.kv_heads;
-        const std::int64_t slot = key_block * slots / block.key_blocks;
-        const std::int64_t first_of_slot = (slot * block.key_blocks + slots - 1) / slots;
-        T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
-        tiles.backward_begin(call, batch, kv_head, key_block, scratch);
-        for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block) {
-            const std::int64_t last_row =
-                smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
-            if (keys_seen(n, last_row / n.heads_per_kv) <= key_block * block.keys) continue;
-            tiles.backward_step[activation](call, batch, kv_head, key_block, row_block, scratch);
-            if (!call.dq.data) continue;
-            std::atomic_ref<int> turn(turns[(head * slots + slot) * block.row_blocks + row_block]);
-            while (turn.load(std::memory_order_acquire) != key_block - first_of_slot)
-                std::this_thread::yield();
-            tiles.backward_dq(call, batch, kv_head, slot, row_block, scratch);
-            turn.store(static_cast<int>(key_block - first_of_slot + 1), std::memory_order_release);
-        }
-        tiles.backward_end(call, batch, kv_head, key_block, scratch);
-    });
+// Waits until it is turn `turn`, calls body, and passes the turn on.
+template <class Body>
+void in_turn(std::int64_t& whose, std::int64_t turn, Body body) {
+    std::atomic_ref<std::int64_t> now(whose);
+    while (now.load(std::memory_order_acquire) != turn) std::this_thread::yield();
+    body();
+    now.store(turn + 1, std::memory_order_release);
 }
 
+// The tasks of backward: a key block each, which the blocks of rows that see it pass. What they add to a
+// gradient they add in turn: a fixed order, whoever computes.
 template <class T>
-void reduce(int threads, const Tiles<T>& tiles, const Reduction<T>& sum) {
-    const std::int64_t batches = sum.to.batch_stride == 0 ? 1 : sum.batch;
-    const std::int64_t heads = sum.to.head_stride == 0 ? 1 : sum.heads;
-    const std::int64_t rows = sum.to.row_stride == 0 ? 1 : sum.rows;
-    for_tasks(threads, batches * heads * rows, [&](std::int64_t task, int) {
-        tiles.reduce_row(sum, task / rows / heads, task / rows % heads, task % rows);
-    });
-}
+class KeyBlocks {
+  public:
+    KeyBlocks(const BackwardPlan& plan, const Tiles<T>& tiles, const BackwardCall<T>& call, int activation,
+              std::byte* workspace)
+        : plan_(plan),
+          tiles_(tiles),
+          call_(call),
+          activation_(activation),
+          workspace_(workspace),
+          dq_turns_(turns(plan.dq_turns, plan.dq_slots * plan.dq_landing.cells())),
+          dk_turns_(turns(plan.dk_turns, plan.dk_landing.cells())),
+          dv_turns_(turns(plan.dv_turns, plan.dv_landing.cells())) {}
+
+    void run(std::int64_t task, int thread) {
+        const Extents& n = plan_.n;
+        const Blocks& block = plan_.block;
+        const std::int64_t head = task / block.key_blocks, key_block = task % block.key_blocks;
+        const std::int64_t batch = head / n.kv_heads, kv_head = head % n.kv_heads;
+        T* scratch = reinterpret_cast<T*>(workspace_ + plan_.scratch_at + thread * plan_.scratch_stride);
+        tiles_.backward_begin(call_, batch, kv_head, key_block, scratch);
+        for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block) {
+            const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
+            const bool sees = keys_seen(n, last / n.heads_per_kv) > key_block * block.keys;
+            if (sees) tiles_.backward_step[activation_](call_, batch, kv_head, key_block, row_block, scratch);
+            if (call_.dq.data) add_dq(batch, kv_head, key_block, row_block, sees, scratch);
+        }
+        const std::int64_t first = key_block * block.keys, keys = smaller(block.keys, n.keys - first);
+        const auto add = [&](const Tensor<T>& to, const Landing& landing, std::int64_t* turns, const T* from,
+                             std::int64_t width, std::int64_t features, double factor) {
+            const auto [cell, turn] = landing.place(batch, kv_head, key_block, 0);
+            T* rows = at(to, batch, kv_head, first);
+            in_turn(turns[cell], turn, [&] {
+                if (turn == 0) tiles_.clear_rows(rows, to.row_stride, keys, features);
+                tiles_.add_rows(from, width, static_cast<T>(factor), rows, to.row_stride, keys, features);
+            });
+        };
+        if (call_.dk.data)
+            add(call_.dk, plan_.dk_landing, dk_turns_, scratch + plan_.scratch.dk, block.key_width, n.key_dim,
+                call_.parameter.scale);
+        if (call_.dv.data)
+            add(call_.dv, plan_.dv_landing, dv_turns_, scratch + plan_.scratch.dv, block.value_width,
+                n.value_dim, 1);
+        tiles_.backward_end(call_, batch, kv_head, key_block, scratch);
+    }
+
+  private:
+    std::int64_t* turns(std::size_t at, std::int64_t count) {
+        auto* first = reinterpret_cast<std::int64_t*>(workspace_ + at);
+        std::fill_n(first, count, std::int64_t{0});
+        return first;
+    }
+
+    void add_dq(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, std::int64_t row_block,
+                bool sees, const T* scratch) {
+        const Landing& landing = plan_.dq_landing;
+        const auto [cell, turn] = landing.place(batch, kv_head, key_block, row_block);
+        const std::int64_t slots = plan_.dq_slots, turns = landing.turns(), slot = turn * slots / turns;
+        const std::int64_t turn_in_slot = turn - (slot * turns + slots - 1) / slots;
+        in_turn(dq_turns_[slot * landing.cells() + cell], turn_in_slot, [&] {
+            if (turn_in_slot == 0) tiles_.clear_dq(call_, batch, kv_head, row_block, slot);
+            if (sees) tiles_.add_dq(call_, batch, kv_head, row_block, slot, scratch);
+        });
+    }
+
+    const BackwardPlan& plan_;
+    const Tiles<T>& tiles_;
+    const BackwardCall<T>& call_;
+    const int activation_;
+    std::byte* const workspace_;
+    std::int64_t *const dq_turns_, *const dk_turns_, *const dv_turns_;
+};
 
 // to[j] = sum over i and l of from[i, j, l].
 template <class T>
@@ -205,17 +258,17 @@ void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
         const std::int64_t group = task / plan.row_chunks;
         tiles.backward_rows[p.activation](call, group / groups, group % groups, task % plan.row_chunks);
     });
-    run_key_blocks(plan, tiles, call, p.activation, workspace);
-    if (plan.dq_apart)
-        reduce<T>(
-            plan.threads, tiles,
-            {call.dq.data, tensor<T>(a.dq), plan.dq_slots, n.batch, n.query_heads, n.queries, n.key_dim});
-    if (plan.dk_apart)
-        reduce<T>(plan.threads, tiles,
-                  {call.dk.data, tensor<T>(a.dk), 1, n.batch, n.kv_heads, n.keys, n.key_dim});
-    if (plan.dv_apart)
-        reduce<T>(plan.threads, tiles,
-                  {call.dv.data, tensor<T>(a.dv), 1, n.batch, n.kv_heads, n.keys, n.value_dim});
+    KeyBlocks<T> key_blocks(plan, tiles, call, p.activation, workspace);
+    for_tasks(plan.threads, n.batch * n.kv_heads * plan.block.key_blocks,
+              [&](std::int64_t task, int thread) { key_blocks.run(task, thread); });
+    if (plan.dq_slots > 1) {
+        const Reduction<T> sum = {call.dq.data,  tensor<T>(a.dq), plan.dq_slots, plan.dq_batches,
+                                  plan.dq_heads, plan.dq_rows,    n.key_dim};
+        for_tasks(plan.threads, sum.batch * sum.heads * sum.rows, [&](std::int64_t task, int) {
+            const std::int64_t head = task / sum.rows;
+            tiles.reduce_row(sum, head / sum.heads, head % sum.heads, task % sum.rows);
+        });
+    }
     for (void* dbias : {a.dshift, a.dlog_prior})
         if (dbias) sum_parts<T>(call.dbias, n.batch, n.query_heads, plan.block.key_blocks, dbias);
     if (a.dsink) sum_parts<T>(call.dsink, n.batch, groups, plan.row_chunks, a.dsink);

@@ -48,10 +48,18 @@ struct Parameters {
     double softmax_n, weight;
 };
 
+// Where products find k and v.
+enum class Reading {
+    in_place,  // where they lie: few rows read them
+    own,       // packed by the task that reads them: no other does
+    shared,    // packed beforehand, for all blocks of rows
+};
+
 // Offsets in elements of T into a thread's scratch.
 struct ForwardScratch {
-    std::int64_t scores;  // [rows, score_stride]
-    std::int64_t output;  // [rows, value_width]
+    std::int64_t scores;              // [rows, score_stride]
+    std::int64_t output;              // [rows, value_width]
+    std::int64_t packed_k, packed_v;  // one key block each, where the task packs its own
 };
 
 template <class T>
@@ -60,6 +68,7 @@ struct ForwardCall {
     Blocks block;
     Parameters<T> parameter;
     ForwardScratch scratch;
+    Reading reading;
     Tensor<const T> q, k, v;
     Tensor<T> o;
     T* lse;                // [batch, query_heads, queries] or null: of each head by itself
@@ -67,6 +76,10 @@ struct ForwardCall {
     T* packed_v;           // [v_slot, key_block, panel of features, keys of the block, panel]
     unsigned char* v_odd;  // [v_slot, key_block]: 1 where a value of that block is not finite
     std::int64_t k_batches, k_heads, v_batches, v_heads;  // distinct ones: 1 where the axis is broadcast
+    // Where the keys of a row are cut into chunks: what each chunk gives, [batch, kv_head, chunk, row] of its
+    // maximum and its sum, and [.., value_width] of its o.
+    std::int64_t chunks, chunk_blocks;  // chunks of so many key blocks
+    T *part_maximum, *part_sum, *part_o;
     T* joint_lse;  // [batch, query_heads / joint_heads, queries] or null
 };
 
@@ -88,13 +101,14 @@ struct BackwardCall {
     Blocks block;
     Parameters<T> parameter;
     BackwardScratch scratch;
+    bool in_place;  // k and v are read where they lie
     Tensor<const T> q, k, v, o, dout;
     const T* lse;   // [batch, query_heads / joint_heads, queries]
     const T* dlse;  // the same shape, or null
-    // Where gradients accumulate: the caller's tensors, or expanded copies in the workspace. Null: not
-    // wanted.
+    // Where gradients accumulate, in a fixed order where several tasks add to one place: the caller's
+    // tensors; for dq, partial copies in the workspace where there are several. Null: not wanted.
     Tensor<T> dq, dk, dv;
-    std::int64_t dq_slots, dq_slot_stride;  // partial dq over fixed runs of key blocks
+    std::int64_t dq_slot_stride;
     // Of each row, [batch, query_heads, queries]: p = weight * phi(s + shift), ds = weight * phi' * (dp -
     // delta).
     T *row_shift, *row_weight, *row_delta;
@@ -103,24 +117,28 @@ struct BackwardCall {
     std::int64_t row_chunk, row_chunks;  // queries of one backward_rows task, and the number of such
 };
 
-// A gradient summed over the axes on which its input is broadcast, and over partial results.
+// dq as the sum of its partial copies.
 template <class T>
 struct Reduction {
     const T* from;  // [slots, batch, heads, rows, features], contiguous
-    Tensor<T> to;   // stride 0 on the axes that are summed
+    Tensor<T> to;
     std::int64_t slots, batch, heads, rows, features;
 };
 
 // The tile functions of one ISA for one scalar type.
 template <class T>
 struct Tiles {
-    int panel;  // columns of a register tile, and of a packed panel
+    int panel;      // columns of a register tile, and of a packed panel
+    int tile_rows;  // rows of a register tile
     // Packs one key block of one distinct head.
-    void (*pack_keys)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
-    void (*pack_values)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
-    // o (and lse) of one block of rows.
+    void (*share_keys)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
+    void (*share_values)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
+    // o (and lse) of one block of rows, or what one chunk of keys gives to it.
     void (*forward[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
-                                           std::int64_t row_block, T* scratch);
+                                           std::int64_t row_block, std::int64_t chunk, T* scratch);
+    // o (and lse) of one row from its chunks.
+    void (*join_chunks[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, std::int64_t batch,
+                                               std::int64_t kv_head, std::int64_t row);
     // Joins the heads of one group under one normaliser, for queries [first, last).
     void (*join_heads)(const ForwardCall<T>&, std::int64_t batch, std::int64_t group, std::int64_t first,
                        std::int64_t last);
@@ -128,18 +146,23 @@ struct Tiles {
     // row_shift, row_weight, row_delta, and dsink's part, of one chunk of queries of one group of heads.
     void (*backward_rows[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, std::int64_t batch,
                                                  std::int64_t group, std::int64_t chunk);
-    // One key block: begin packs it, step adds what one block of rows gives to its dk and dv, dq adds the
-    // step's dq to a slot, end writes dk and dv.
+    // One key block: begin packs it; step finds what one block of rows gives to its dk and dv, and the rows'
+    // dq; end leaves its dbias. What is found stays in scratch until it is added where it belongs, in turn.
     void (*backward_begin)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
                            std::int64_t key_block, T* scratch);
     void (*backward_step[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, std::int64_t batch,
                                                  std::int64_t kv_head, std::int64_t key_block,
                                                  std::int64_t row_block, T* scratch);
-    void (*backward_dq)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head, std::int64_t slot,
-                        std::int64_t row_block, T* scratch);
     void (*backward_end)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
-                         std::int64_t key_block, T* scratch);
-    // The sum that lands on row (batch, head, row) of Reduction::to.
+                         std::int64_t key_block, const T* scratch);
+    void (*clear_dq)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
+                     std::int64_t slot);
+    void (*add_dq)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
+                   std::int64_t slot, const T* scratch);
+    void (*clear_rows)(T* to, std::int64_t stride, std::int64_t rows, std::int64_t features);
+    void (*add_rows)(const T* from, std::int64_t from_stride, T factor, T* to, std::int64_t stride,
+                     std::int64_t rows, std::int64_t features);
+    // Row (batch, head, row) of Reduction::to.
     void (*reduce_row)(const Reduction<T>&, std::int64_t batch, std::int64_t head, std::int64_t row);
 };
 

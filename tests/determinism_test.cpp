@@ -18,7 +18,8 @@ namespace {
 // many small heads; broadcast inputs whose gradients are sums over everything.
 const Spec kShapes[] = {
     {.name = "one_head", .queries = 203, .keys = 401, .key_dim = 9, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
-    {.name = "few_queries", .query_heads = 2, .queries = 3, .keys = 701},
+    {.name = "few_queries", .query_heads = 2, .queries = 3, .keys = 2101},
+    {.name = "some_queries", .query_heads = 2, .queries = 21, .keys = 1501},
     {.name = "many_heads", .batch = 3, .query_heads = 6, .kv_heads = 2, .queries = 67, .keys = 41},
     {.name = "broadcast",
      .batch = 3,

@@ -121,7 +121,7 @@ TEST(Memory, backward_of_a_long_sequence_grows_by_at_most_twice_k_and_v) {
     expect_bounded_growth(Direction::backward);
 }
 
-// Keys that are all one row in memory, but whose packed copy would take 2 TiB.
+// Keys that are all one row in memory, but whose packed copy, for so many queries, would take 2 TiB.
 TEST(Memory, that_cannot_be_had_is_a_status_and_nothing_is_written) {
 #ifdef HONE_TEST_SANITIZED
     GTEST_SKIP() << "sanitizers reserve address space, and end a program that asks for too much";
@@ -133,12 +133,13 @@ TEST(Memory, that_cannot_be_had_is_a_status_and_nothing_is_written) {
     const rlimit limit = {rlim_t{1} << 36, rlim_t{1} << 36};
     ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
     hone_problem problem = hone_problem_default();
+    problem.queries = 256;
     problem.keys = std::int64_t{1} << 36;
     problem.key_dim = problem.value_dim = 4;
-    std::vector<float> row(4, 1.0f), o(4, 7.0f);
+    std::vector<float> row(4, 1.0f), o(256 * 4, 7.0f);
     Forward<float> call;
     call.q = call.k = call.v = View<float>{row.data(), 0, 0, 0};
-    call.o = View<float>::bhnd(o.data(), 1, 1, 4);
+    call.o = View<float>::bhnd(o.data(), 1, 256, 4);
     try {
         forward(problem, call);
         ADD_FAILURE() << "nothing was thrown";
@@ -146,7 +147,7 @@ TEST(Memory, that_cannot_be_had_is_a_status_and_nothing_is_written) {
         EXPECT_EQ(error.status(), HONE_OUT_OF_MEMORY);
         EXPECT_NE(std::string(error.what()).find("workspace"), std::string::npos) << error.what();
     }
-    EXPECT_EQ(o, std::vector<float>(4, 7.0f));
+    EXPECT_EQ(o, std::vector<float>(o.size(), 7.0f));
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ inline void add_extents(std::vector<Spec>& specs) {
     }
     specs.push_back({.name = "several_blocks", .queries = 433, .keys = 641, .key_dim = 5, .value_dim = 7});
     specs.push_back({.name = "one_query_many_keys", .queries = 1, .keys = 2051, .key_dim = 16});
+    specs.push_back({.name = "rows_in_chunks", .queries = 67, .keys = 2300, .key_dim = 20, .value_dim = 12});
     specs.push_back({.name = "many_queries_one_key", .queries = 1031, .keys = 1, .key_dim = 16});
     specs.push_back(
         {.name = "tall_64", .queries = 201, .keys = 67, .key_dim = 64, .value_dim = 64, .quick = true});
@@ -76,6 +77,13 @@ inline void add_masks(std::vector<Spec>& specs) {
           .keys = 89,
           .key_dim = 16,
           .value_dim = 24});
+    both({.name = "few_rows_in_chunks",
+          .query_heads = 3,
+          .queries = 5,
+          .keys = 2100,
+          .key_dim = 20,
+          .value_dim = 9});
+    both({.name = "rows_in_chunks", .queries = 83, .keys = 1100});
     both({.name = "tall_heads", .query_heads = 5, .queries = 83, .keys = 41});
 }
 
@@ -170,6 +178,12 @@ inline void add_options(std::vector<Spec>& specs) {
         s.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
         s.keys = 13;
     });
+    add("sink_in_chunks", [](Spec& s) {
+        s.sink = s.dlse = true;
+        s.mask = HONE_MASK_NONE;
+        s.queries = 2;
+        s.keys = 1037;
+    });
     add("dlse", [](Spec& s) { s.dlse = true; });
     add("dlse_no_visible_key", [](Spec& s) {
         s.dlse = true;
@@ -225,7 +239,7 @@ inline Spec random_spec(int number) {
     spec.kv_heads = random.integer(1, 3);
     spec.query_heads = spec.kv_heads * random.integer(1, 4);
     spec.queries = extent(120);
-    spec.keys = extent(330);
+    spec.keys = extent(330) + (one_in(8) ? 1024 : 0);
     spec.key_dim = extent(40);
     spec.value_dim = extent(40);
     spec.mask = static_cast<hone_mask>(random.integer(0, 2));

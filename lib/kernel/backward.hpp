@@ -4,7 +4,7 @@
 //   1. s = q k^T, dp = do v^T                         (forward's step 1, and its mirror)
 //   2. p = w phi(s + b), ds = w phi' (dp - delta)     (forward's step 2: the row's L is in b)
 //   3. dv += p^T do, dk += ds^T q
-//   4. dq += ds k, in the order of the key blocks
+//   4. dq += ds k, in a fixed order of the key blocks
 #pragma once
 
 #include "kernel/forward.hpp"
@@ -55,15 +55,18 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
     const BackwardScratch& at_scratch = call.scratch;
     const std::int64_t first = key_block * block.keys, keys = keys_of(n, block, key_block);
     const T* k = at(call.k, batch, kv_head, first);
-    pack_transposed(k, call.k.row_stride, keys, n.key_dim, static_cast<T>(call.parameter.score_scale),
-                    scratch + at_scratch.key_panels);
-    pack_transposed(at(call.v, batch, kv_head, first), call.v.row_stride, keys, n.value_dim, T(1),
-                    scratch + at_scratch.value_panels);
-    const bool finite = pack_columns<T>([&](std::int64_t j) { return k + j * call.k.row_stride; }, keys,
-                                        n.key_dim, block.keys * kPanel<T>, scratch + at_scratch.key_columns);
-    scratch[at_scratch.key_odd] = !finite;
-    for (std::int64_t i = 0; i < block.keys * block.key_width; ++i) scratch[at_scratch.dk + i] = 0;
-    for (std::int64_t i = 0; i < block.keys * block.value_width; ++i) scratch[at_scratch.dv + i] = 0;
+    if (!call.in_place) {
+        pack_transposed(k, call.k.row_stride, keys, n.key_dim, static_cast<T>(call.parameter.score_scale),
+                        scratch + at_scratch.key_panels);
+        pack_transposed(at(call.v, batch, kv_head, first), call.v.row_stride, keys, n.value_dim, T(1),
+                        scratch + at_scratch.value_panels);
+        const bool finite =
+            pack_columns<T>([&](std::int64_t j) { return k + j * call.k.row_stride; }, keys, n.key_dim,
+                            block.keys * kPanel<T>, scratch + at_scratch.key_columns);
+        scratch[at_scratch.key_odd] = !finite;
+    }
+    if (call.dk.data) clear_rows(scratch + at_scratch.dk, block.key_width, keys, block.key_width);
+    if (call.dv.data) clear_rows(scratch + at_scratch.dv, block.value_width, keys, block.value_width);
     for (std::int64_t h = 0; h < n.heads_per_kv; ++h) scratch[at_scratch.dbias + h] = 0;
 }
 
@@ -94,7 +97,7 @@ template <class T, class Act>
 // Step 3 for one of the two: out[keys, features] += a^T b over the rows. Where b is odd (holds a NaN or inf,
 // and some row does not see some key), each key reads just the rows that see it.
 template <class T>
-void add_transposed(const BackwardRows<T>& row, const Blocks& block, const T* a, Right<T> b, bool odd,
+void add_transposed(const BackwardRows<T>& row, const Blocks& block, const T* a, Panels<T> b, bool odd,
                     std::int64_t features, T* out, std::int64_t out_stride) {
     const std::int64_t stride = block.score_stride;
     if (!odd) {
@@ -104,13 +107,35 @@ void add_transposed(const BackwardRows<T>& row, const Blocks& block, const T* a,
     std::int64_t first = 0;  // the first row that sees key j; all later ones do too
     for (std::int64_t j = 0; j < row.seen_most; ++j) {
         while (row.seen[first] <= j) ++first;
-        const Right<T> seeing = {b.panel + first * kPanel<T>, b.stride, row.count - first, b.after};
+        const Panels<T> seeing = {b.data + first * kPanel<T>, b.stride, row.count - first, b.after};
         multiply(ByColumn<T>{a + first * stride + j, stride}, 1, seeing, features, out + j * out_stride,
                  out_stride, true);
     }
 }
 
-// Steps 1 to 4, dq left in scratch.
+// Step 1.
+template <class T>
+void score_rows(const BackwardCall<T>& call, const BackwardRows<T>& row, const T* k, const T* v, T* scratch) {
+    const Extents& n = call.n;
+    const BackwardScratch& offset = call.scratch;
+    const std::int64_t stride = call.block.score_stride, keys = row.seen_most;
+    T *const s = scratch + offset.scores, *const dp = scratch + offset.dscores;
+    if (call.in_place) {
+        const Lines<T> k_lines = {k, call.k.row_stride, keys, v, call.v.row_stride};
+        const Lines<T> v_lines = {v, call.v.row_stride, keys, k, call.k.row_stride};
+        multiply_transposed(row.q, row.count, k_lines, n.key_dim, static_cast<T>(call.parameter.score_scale),
+                            s, stride);
+        multiply_transposed(row.dout, row.count, v_lines, n.value_dim, T(1), dp, stride);
+        return;
+    }
+    const T *k_panels = scratch + offset.key_panels, *v_panels = scratch + offset.value_panels;
+    multiply(ByRow<T>{row.q}, row.count, Panels<T>{k_panels, n.key_dim * kPanel<T>, n.key_dim, v_panels},
+             keys, s, stride, false);
+    multiply(ByRow<T>{row.dout}, row.count,
+             Panels<T>{v_panels, n.value_dim * kPanel<T>, n.value_dim, v_panels}, keys, dp, stride, false);
+}
+
+// Steps 1 to 3, and dq, left in scratch.
 template <class T, class Act>
 void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
                    std::int64_t key_block, std::int64_t row_block, T* scratch) {
@@ -120,12 +145,8 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
     const BackwardRows<T> row = gather_rows(call, batch, kv_head, key_block, row_block);
     T* const s = scratch + offset.scores;
     T* const ds = scratch + offset.dscores;
-    const T *k_panels = scratch + offset.key_panels, *v_panels = scratch + offset.value_panels;
-    multiply(ByRow<T>{row.q}, row.count, Right<T>{k_panels, n.key_dim * kPanel<T>, n.key_dim, v_panels},
-             row.seen_most, s, block.score_stride, false);
-    multiply(ByRow<T>{row.dout}, row.count,
-             Right<T>{v_panels, n.value_dim * kPanel<T>, n.value_dim, v_panels}, row.seen_most, ds,
-             block.score_stride, false);
+    const T* const k = at(call.k, batch, kv_head, key_block * block.keys);
+    score_rows(call, row, k, at(call.v, batch, kv_head, key_block * block.keys), scratch);
     for (std::int64_t r = 0; r < row.count; ++r) {
         const std::int64_t i = row.constant[r];
         const T sum =
@@ -139,57 +160,68 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
         T* const b = scratch + offset.dout_columns;
         const bool finite = pack_columns<T>([&](std::int64_t r) { return row.dout[r]; }, row.count,
                                             n.value_dim, row_stride, b);
-        add_transposed(row, block, s, Right<T>{b, row_stride, row.count, b}, ragged && !finite, n.value_dim,
+        add_transposed(row, block, s, Panels<T>{b, row_stride, row.count, b}, ragged && !finite, n.value_dim,
                        scratch + offset.dv, block.value_width);
     }
     if (call.dk.data) {
         T* const b = scratch + offset.query_columns;
         const bool finite =
             pack_columns<T>([&](std::int64_t r) { return row.q[r]; }, row.count, n.key_dim, row_stride, b);
-        add_transposed(row, block, ds, Right<T>{b, row_stride, row.count, b}, ragged && !finite, n.key_dim,
+        add_transposed(row, block, ds, Panels<T>{b, row_stride, row.count, b}, ragged && !finite, n.key_dim,
                        scratch + offset.dk, block.key_width);
     }
-    if (call.dq.data)
+    const auto multiply_by = [&](auto right, bool odd) {
         multiply_seen(
-            ds, block.score_stride, row.count,
-            Right<T>{scratch + offset.key_columns, block.keys * kPanel<T>, row.seen_most, k_panels},
-            ragged && scratch[offset.key_odd] != 0, [&](std::int64_t r) { return row.seen[r]; }, n.key_dim,
-            scratch + offset.dq, block.key_width, false);
+            ds, block.score_stride, row.count, right, ragged && odd,
+            [&](std::int64_t r) { return row.seen[r]; }, n.key_dim, scratch + offset.dq, block.key_width,
+            false);
+    };
+    if (!call.dq.data) return;
+    if (call.in_place)
+        multiply_by(Lines<T>{k, call.k.row_stride, row.seen_most, k, call.k.row_stride}, true);
+    else
+        multiply_by(Panels<T>{scratch + offset.key_columns, block.keys * kPanel<T>, row.seen_most,
+                              scratch + offset.key_panels},
+                    scratch[offset.key_odd] != 0);
 }
 
-// Adds the step's dq to what earlier key blocks gave.
-template <class T>
-void backward_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t slot,
-                 std::int64_t row_block, T* scratch) {
+// Step 4's destination: calls body(r, row) for each row of a block.
+template <class T, class Body>
+void for_dq_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                 std::int64_t row_block, std::int64_t slot, Body body) {
     const Extents& n = call.n;
-    const std::int64_t first_row = row_block * call.block.rows;
-    const std::int64_t rows = smaller(call.block.rows, n.queries * n.heads_per_kv - first_row);
-    const T* from = scratch + call.scratch.dq;
-    for (std::int64_t r = first_row; r < first_row + rows; ++r, from += call.block.key_width) {
-        const auto [query, head] = row_at(n, kv_head, r);
-        T* to = at(call.dq, batch, head, query);
-        add_row(from, n.key_dim, static_cast<T>(call.parameter.scale), to + slot * call.dq_slot_stride);
+    const std::int64_t first = row_block * call.block.rows;
+    const std::int64_t rows = smaller(call.block.rows, n.queries * n.heads_per_kv - first);
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const auto [query, head] = row_at(n, kv_head, first + r);
+        body(r, at(call.dq, batch, head, query) + slot * call.dq_slot_stride);
     }
+}
+
+template <class T>
+void clear_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
+              std::int64_t slot) {
+    for_dq_rows(call, batch, kv_head, row_block, slot,
+                [&](std::int64_t, T* to) { clear_rows(to, 0, 1, call.n.key_dim); });
+}
+
+template <class T>
+void add_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
+            std::int64_t slot, const T* scratch) {
+    for_dq_rows(call, batch, kv_head, row_block, slot, [&](std::int64_t r, T* to) {
+        add_row(scratch + call.scratch.dq + r * call.block.key_width, call.n.key_dim,
+                static_cast<T>(call.parameter.scale), to);
+    });
 }
 
 template <class T>
 void backward_end(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                  std::int64_t key_block, T* scratch) {
+                  std::int64_t key_block, const T* scratch) {
     const Extents& n = call.n;
-    const Blocks& block = call.block;
-    const std::int64_t first = key_block * block.keys, keys = keys_of(n, block, key_block);
-    for (std::int64_t j = 0; j < keys; ++j) {
-        if (call.dk.data)
-            scale_row(scratch + call.scratch.dk + j * block.key_width, n.key_dim,
-                      static_cast<T>(call.parameter.scale), at(call.dk, batch, kv_head, first + j));
-        if (call.dv.data)
-            scale_row(scratch + call.scratch.dv + j * block.value_width, n.value_dim, T(1),
-                      at(call.dv, batch, kv_head, first + j));
-    }
-    if (call.dbias)
-        for (std::int64_t g = 0; g < n.heads_per_kv; ++g)
-            call.dbias[(batch * n.query_heads + kv_head * n.heads_per_kv + g) * block.key_blocks +
-                       key_block] = scratch[call.scratch.dbias + g];
+    if (!call.dbias) return;
+    for (std::int64_t g = 0; g < n.heads_per_kv; ++g)
+        call.dbias[(batch * n.query_heads + kv_head * n.heads_per_kv + g) * call.block.key_blocks +
+                   key_block] = scratch[call.scratch.dbias + g];
 }
 
 }  // namespace

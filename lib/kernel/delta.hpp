@@ -1,4 +1,4 @@
-// delta.hpp: the start and the end of backward: the constants of each row, and sums over broadcast axes.
+// delta.hpp: the start and the end of backward: the constants of each row, and the sum of the copies of dq.
 #pragma once
 
 #include "kernel/rows.hpp"
@@ -31,14 +31,6 @@ inline T delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t 
     return call.dlse ? delta - call.dlse[lse_index] : delta;
 }
 
-template <class T>
-void clear_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query) {
-    for (std::int64_t slot = 0; slot < call.dq_slots; ++slot) {
-        T* dq = at(call.dq, batch, head, query) + slot * call.dq_slot_stride;
-        for (std::int64_t d = 0; d < call.n.key_dim; ++d) dq[d] = 0;
-    }
-}
-
 template <class T, class Act>
 void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group, std::int64_t chunk) {
     const Extents& n = call.n;
@@ -62,7 +54,6 @@ void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
             call.row_shift[i] = constant.shift;
             call.row_weight[i] = constant.weight;
             call.row_delta[i] = delta;
-            if (call.dq.data) clear_dq(call, batch, head, query);
         }
     }
     if (call.dsink) call.dsink[(batch * groups + group) * call.row_chunks + chunk] = dsink;
@@ -71,18 +62,10 @@ void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
 template <class T>
 void reduce_row(const Reduction<T>& sum, std::int64_t batch, std::int64_t head, std::int64_t row) {
     T* to = at(sum.to, batch, head, row);
-    for (std::int64_t d = 0; d < sum.features; ++d) to[d] = 0;
-    // An axis of stride 0 is summed whole; of any other, just the one index.
-    const std::int64_t batches = sum.to.batch_stride == 0 ? sum.batch : batch + 1;
-    const std::int64_t heads = sum.to.head_stride == 0 ? sum.heads : head + 1;
-    const std::int64_t rows = sum.to.row_stride == 0 ? sum.rows : row + 1;
+    clear_rows(to, 0, 1, sum.features);
     for (std::int64_t slot = 0; slot < sum.slots; ++slot)
-        for (std::int64_t b = batch; b < batches; ++b)
-            for (std::int64_t h = head; h < heads; ++h)
-                for (std::int64_t r = row; r < rows; ++r)
-                    add_row(
-                        sum.from + (((slot * sum.batch + b) * sum.heads + h) * sum.rows + r) * sum.features,
-                        sum.features, T(1), to);
+        add_row(sum.from + (((slot * sum.batch + batch) * sum.heads + head) * sum.rows + row) * sum.features,
+                sum.features, T(1), to);
 }
 
 }  // namespace

@@ -6,19 +6,31 @@
 namespace hone {
 namespace {
 
-// Panels of keys: panel[d * kPanel + j] = factor * row j's feature d; zero beyond `rows`.
+// One square of a panel of keys: to[d * kPanel + j] = factor * feature d of row j.
+template <class T>
+inline void pack_square(const T* from, std::int64_t stride, Vec<T> factor, T* to) {
+    constexpr int w = kWidth<T>;
+    Vec<T> x[w];
+#pragma GCC unroll 16
+    for (int j = 0; j < w; ++j) x[j] = load(from + j * stride) * factor;
+    transpose(x);
+#pragma GCC unroll 16
+    for (int d = 0; d < w; ++d) store(to + d * kPanel<T>, x[d]);
+}
+
+// Panels of keys: panel[d * kPanel + j] = factor * feature d of row j; zero beyond `rows`.
 template <class T>
 [[gnu::noinline]] void pack_transposed(const T* from, std::int64_t stride, std::int64_t rows,
                                        std::int64_t features, T factor, T* to) {
-    constexpr int w = kPanel<T>;
-    for (std::int64_t first = 0; first < rows; first += w, to += features * w) {
-        const std::int64_t here = rows - first < w ? rows - first : w;
-        for (std::int64_t j = 0; j < here; ++j) {
-            const T* row = from + (first + j) * stride;
-            for (std::int64_t d = 0; d < features; ++d) to[d * w + j] = factor * row[d];
-        }
-        for (std::int64_t j = here; j < w; ++j)
-            for (std::int64_t d = 0; d < features; ++d) to[d * w + j] = 0;
+    constexpr int w = kWidth<T>, panel = kPanel<T>;
+    for (std::int64_t first = 0; first < round_up(rows, panel); first += w, from += w * stride) {
+        T* const column = to + first / panel * features * panel + first % panel;
+        const std::int64_t here = smaller(rows - first, w), whole = here == w ? features / w * w : 0;
+        for (std::int64_t d = 0; d < whole; d += w)
+            pack_square(from + d, stride, Vec<T>(factor), column + d * panel);
+        for (std::int64_t d = whole; d < features; ++d)
+            for (std::int64_t j = 0; j < w; ++j)
+                column[d * panel + j] = j < here ? factor * from[j * stride + d] : T(0);
     }
 }
 

@@ -85,10 +85,24 @@ inline void add_row(const T* from, std::int64_t features, T factor, T* to) {
 }
 
 template <class T>
+void clear_rows(T* to, std::int64_t stride, std::int64_t rows, std::int64_t features) {
+    for (std::int64_t r = 0; r < rows; ++r, to += stride)
+        for (std::int64_t d = 0; d < features; ++d) to[d] = 0;
+}
+
+template <class T>
+void add_rows(const T* from, std::int64_t from_stride, T factor, T* to, std::int64_t stride,
+              std::int64_t rows, std::int64_t features) {
+    for (std::int64_t r = 0; r < rows; ++r, from += from_stride, to += stride)
+        add_row(from, features, factor, to);
+}
+
+template <class T>
 inline T dot(const T* a, const T* b, std::int64_t features) {
-    Vec<T> sum(0);
+    constexpr int w = Group<T>::width;
+    Group<T> sum(0);
     std::int64_t d = 0;
-    for (; d + kWidth<T> <= features; d += kWidth<T>) sum = fma(load(a + d), load(b + d), sum);
+    for (; d + w <= features; d += w) sum = fma(load_group(a + d), load_group(b + d), sum);
     T total = sum_of(sum);
     for (; d < features; ++d) total += a[d] * b[d];
     return total;

@@ -11,6 +11,7 @@
 #define xsimd HONE_JOIN(xsimd_, HONE_ISA_UNIT)
 
 #include <cstdint>
+#include <utility>
 #include <xsimd/xsimd.hpp>
 
 namespace hone {
@@ -131,6 +132,44 @@ inline Vec<T> power_from_bits(Vec<T> shifted) {
 #else
     return xsimd::bitwise_cast<T>(xsimd::bitwise_cast<xsimd::as_integer_t<T>>(shifted) << mantissa);
 #endif
+}
+
+// With h a power of two, trades a's elements whose index has the bit h for b's whose index has not:
+// a = [a0 a1 a2 a3], b = [b0 b1 b2 b3] become, with h = 1, [a0 b0 a2 b2], [a1 b1 a3 b3]. (xsimd has no such
+// operation that means the same in all its versions and ISAs.)
+template <int h, class T, int... i>
+inline void trade(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, i...>) {
+    constexpr int w = kWidth<T>;
+    typedef T Raw __attribute__((vector_size(w * sizeof(T))));
+    using Register = typename Vec<T>::register_type;
+    const Raw x = (Raw) static_cast<Register>(a), y = (Raw) static_cast<Register>(b);
+    a = Vec<T>((Register)__builtin_shufflevector(x, y, ((i & h) ? w + i - h : i)...));
+    b = Vec<T>((Register)__builtin_shufflevector(x, y, ((i & h) ? w + i : i + h)...));
+}
+template <int h, class T>
+inline void trade(Vec<T>& a, Vec<T>& b) {
+    trade<h>(a, b, std::make_integer_sequence<int, kWidth<T>>());
+}
+
+// x[j][i] = x[i][j].
+template <int h = 1, class T>
+inline void transpose(Vec<T> (&x)[kWidth<T>]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth<T>; ++i)
+        if (!(i & h)) trade<h>(x[i], x[i + h]);
+    if constexpr (2 * h < kWidth<T>) transpose<2 * h>(x);
+}
+
+// Element i is the sum of x[i]'s elements; x is used up.
+template <int h = 1, class T>
+inline Vec<T> sums_of(Vec<T> (&x)[kWidth<T>]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth<T>; i += 2 * h) {
+        trade<h>(x[i], x[i + h]);
+        x[i] = x[i] + x[i + h];
+    }
+    if constexpr (2 * h < kWidth<T>) return sums_of<2 * h>(x);
+    return x[0];
 }
 
 // 0, 1, 2, ...

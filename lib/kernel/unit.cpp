@@ -26,10 +26,16 @@ template <class T>
 constexpr Tiles<T> tiles() {
     return {
         kPanel<T>,
-        pack_keys<T>,
-        pack_values<T>,
+        kTileRows,
+        share_keys<T>,
+        share_values<T>,
         {
 #define HONE_ACTIVATION(ENUMERATOR, name) forward_block<T, activation::name>,
+#include "hone/activations.def"
+#undef HONE_ACTIVATION
+        },
+        {
+#define HONE_ACTIVATION(ENUMERATOR, name) join_chunks<T, activation::name>,
 #include "hone/activations.def"
 #undef HONE_ACTIVATION
         },
@@ -45,8 +51,11 @@ constexpr Tiles<T> tiles() {
 #include "hone/activations.def"
 #undef HONE_ACTIVATION
         },
-        backward_dq<T>,
         backward_end<T>,
+        clear_dq<T>,
+        add_dq<T>,
+        clear_rows<T>,
+        add_rows<T>,
         reduce_row<T>,
     };
 }

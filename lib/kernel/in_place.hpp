@@ -1,0 +1,153 @@
+// in_place.hpp: the products where the right factor is not worth packing, as few rows read it: it is read
+// once, from memory, and the speed is that of memory.
+#pragma once
+
+#include "kernel/product.hpp"
+
+namespace hone {
+namespace {
+
+// The right factor where it lies: `depth` lines, `stride` elements apart. `after` and its stride: what comes
+// next.
+template <class T>
+struct Lines {
+    const T* data;
+    std::int64_t stride, depth;
+    const T* after;
+    std::int64_t after_stride;
+};
+
+// While b's lines [first, first + count) are read: what comes some 8 KiB later, into L1, a share of it with
+// each tile, as what waits for memory all at once keeps tiles waiting too. (Inlined before g++ finds that a
+// function which only fetches has no effect, and drops the calls.)
+template <int count, class T>
+[[gnu::always_inline]] inline void fetch_ahead(const Lines<T>& b, std::int64_t first, std::int64_t from,
+                                               std::int64_t columns, std::int64_t share,
+                                               std::int64_t shares) {
+    constexpr int cache_line = 64 / sizeof(T);
+    const std::int64_t ahead = round_up(8192 / static_cast<std::int64_t>(sizeof(T)) / columns + 1, count);
+    for (std::int64_t l = count * share / shares; l < count * (share + 1) / shares; ++l) {
+        const std::int64_t k = first + ahead + l, beyond = k - b.depth;
+        const T* line = beyond < 0 ? b.data + k * b.stride : b.after + beyond * b.after_stride;
+        for (std::int64_t i = from; i < from + columns; i += cache_line) __builtin_prefetch(line + i);
+    }
+}
+
+// c[rows, columns] += a[rows, lines] b[lines, columns], b's lines from k on; columns is a multiple of the
+// width.
+template <int rows, int lines, class T, class A>
+inline void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, std::int64_t from,
+                      std::int64_t columns, T* c, std::int64_t c_stride) {
+    const auto strip = a.template strip<rows>(row);
+    Vec<T> left[rows][lines];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+        for (int l = 0; l < lines; ++l) left[r][l] = Vec<T>(strip(r, k + l));
+    const T* const line = b.data + k * b.stride;
+    for (std::int64_t i = from; i < from + columns; i += kWidth<T>) {
+        Vec<T> right[lines];
+#pragma GCC unroll 8
+        for (int l = 0; l < lines; ++l) right[l] = load(line + l * b.stride + i);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) {
+            T* const to = c + (row + r) * c_stride + i;
+            Vec<T> sum = load(to);
+#pragma GCC unroll 8
+            for (int l = 0; l < lines; ++l) sum = fma(left[r][l], right[l], sum);
+            store(to, sum);
+        }
+    }
+}
+
+template <int lines, class T, class A>
+inline void add_lines(A a, std::int64_t rows, const Lines<T>& b, std::int64_t k, std::int64_t from,
+                      std::int64_t columns, T* c, std::int64_t c_stride) {
+    std::int64_t r = 0;
+    for (; r + 2 <= rows; r += 2) {
+        fetch_ahead<lines>(b, k, from, columns, r, rows);
+        fetch_ahead<lines>(b, k, from, columns, r + 1, rows);
+        add_lines<2, lines>(a, r, b, k, from, columns, c, c_stride);
+    }
+    if (r == rows) return;
+    fetch_ahead<lines>(b, k, from, columns, r, rows);
+    add_lines<1, lines>(a, r, b, k, from, columns, c, c_stride);
+}
+
+// c[rows, columns] (+)= a[rows, depth] b[depth, columns], a few whole lines at a time, as memory gives them;
+// c stays in L1. Nothing of b beyond its columns is read.
+template <class T, class A>
+[[gnu::noinline]] void multiply(A a, std::int64_t rows, Lines<T> b, std::int64_t columns, T* c,
+                                std::int64_t c_stride, bool add) {
+    constexpr std::int64_t chunk = 1024 / sizeof(T), lines = 4;
+    const std::int64_t whole = columns / kWidth<T> * kWidth<T>;
+    for (std::int64_t r = 0; r < rows && !add; ++r)
+        for (std::int64_t i = 0; i < columns; ++i) c[r * c_stride + i] = 0;
+    for (std::int64_t from = 0; from < whole; from += chunk) {
+        const std::int64_t here = smaller(chunk, whole - from);
+        std::int64_t k = 0;
+        for (; k + lines <= b.depth; k += lines) add_lines<lines>(a, rows, b, k, from, here, c, c_stride);
+        for (; k < b.depth; ++k) add_lines<1>(a, rows, b, k, from, here, c, c_stride);
+    }
+    for (std::int64_t r = 0; r < rows && whole < columns; ++r)
+        for (std::int64_t k = 0; k < b.depth; ++k)
+            for (std::int64_t i = whole; i < columns; ++i)
+                c[r * c_stride + i] += a.template strip<1>(r)(0, k) * b.data[k * b.stride + i];
+}
+
+// Dot products that are taken together: enough to cover the latency of two pipes.
+template <class T>
+inline constexpr int kSums = kWidth<T> > 8 ? kWidth<T> : 8;
+
+// c[rows, keys] = factor * a b^T, for as many of b's lines, from `first` on, as make kSums. A line beyond the
+// last is the last one again.
+template <int rows, class T>
+inline void multiply_dots(const T* const* a, const Lines<T>& b, std::int64_t first, std::int64_t features,
+                          T factor, T* c, std::int64_t c_stride) {
+    constexpr int keys = kSums<T> / rows, w = kWidth<T>;
+    const T* line[keys];
+    for (int j = 0; j < keys; ++j) line[j] = b.data + smaller(first + j, b.depth - 1) * b.stride;
+    Vec<T> sum[kSums<T> / w][w];  // that of (row r, line j) is number r * keys + j
+#pragma GCC unroll 16
+    for (int i = 0; i < kSums<T>; ++i) sum[i / w][i % w] = Vec<T>(0);
+    std::int64_t d = 0;
+    for (; d + w <= features; d += w)
+#pragma GCC unroll 16
+        for (int j = 0; j < keys; ++j) {
+            const Vec<T> right = load(line[j] + d);
+#pragma GCC unroll 2
+            for (int r = 0; r < rows; ++r) {
+                Vec<T>& s = sum[(r * keys + j) / w][(r * keys + j) % w];
+                s = fma(load(a[r] + d), right, s);
+            }
+        }
+    alignas(64) T total[kSums<T>];
+#pragma GCC unroll 4
+    for (int i = 0; i < kSums<T> / w; ++i) store(total + i * w, sums_of(sum[i]) * Vec<T>(factor));
+    for (; d < features; ++d)
+        for (int i = 0; i < kSums<T>; ++i) total[i] += factor * (a[i / keys][d] * line[i % keys][d]);
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; ++r)
+        __builtin_memcpy(c + r * c_stride + first, total + r * keys, keys * sizeof(T));
+}
+
+// c[rows, b's lines] = factor * a b^T. c has room for columns rounded up to kSums.
+template <class T>
+[[gnu::noinline]] void multiply_transposed(const T* const* a, std::int64_t rows, Lines<T> b,
+                                           std::int64_t features, T factor, T* c, std::int64_t c_stride) {
+    for (std::int64_t first = 0; first < b.depth; first += kSums<T>) {
+        std::int64_t r = 0;
+        for (; r + 2 <= rows; r += 2)
+            for (const std::int64_t half : {0, 1}) {
+                fetch_ahead<kSums<T>>(b, first, 0, features, r + half, rows);
+                multiply_dots<2>(a + r, b, first + half * kSums<T> / 2, features, factor, c + r * c_stride,
+                                 c_stride);
+            }
+        if (r == rows) continue;
+        fetch_ahead<kSums<T>>(b, first, 0, features, r, rows);
+        multiply_dots<1>(a + r, b, first, features, factor, c + r * c_stride, c_stride);
+    }
+}
+
+}  // namespace
+}  // namespace hone
