@@ -6,6 +6,9 @@ cd "$(dirname "$0")"
 usage() {
     cat <<'END'
 ./run.sh bench [options]  builds into build/ and runs hone-bench; a table, and build/bench/report.json
+./run.sh report [options] the same for the cases of the report; build/report/index.html, its pictures, report.json
+./run.sh peers [options]  times hone beside PyTorch, onnxruntime and OpenBLAS; build/report/peers.json
+./run.sh compare OLD NEW  what changed from one report.json to another, by Google Benchmark's compare.py
 ./run.sh test             builds into build/ and runs the tests
 ./run.sh test --all       also all of what follows
 ./run.sh sanitize         the tests under ASan + UBSan, and under TSan, in short (HONE_TEST_QUICK=1)
@@ -40,6 +43,14 @@ need_build_tools() {
     need g++=g++ meson=meson ninja-build=ninja pkg-config=pkg-config python3=python3 cmake=cmake binutils=nm \
         libxsimd-dev=/usr/include/xsimd libgtest-dev=/usr/include/gtest \
         libbenchmark-dev=/usr/include/benchmark
+}
+
+# need_python MODULE: sets $python to one that has the module: that on the PATH, else Debian's.
+need_python() {
+    for python in python3 /usr/bin/python3; do
+        "$python" -c "import $1" 2>/dev/null && return
+    done
+    need "python3-$1=/usr/lib/python3/dist-packages/$1"
 }
 
 # The newest clang++ that is installed, else 16; and its sanitizers, OpenMP and symbolizer.
@@ -87,6 +98,53 @@ run_tests() {
 # lib, because Meson's default on a Debian without dpkg-dev is lib64, where Debian's CMake does not look.
 release() { build build --libdir=lib -Dtests=enabled -Dbench=enabled; }
 
+# Three repetitions, of which the medians are drawn; the options come later and so win.
+draw_report() {
+    local json=build/report/report.json
+    need_build_tools
+    need_python matplotlib
+    release || exit
+    mkdir -p build/report
+    build/bench/hone-bench --report --benchmark_repetitions=3 --benchmark_min_time=0.1 \
+        --benchmark_out=$json --benchmark_out_format=json "$@" || exit
+    "$python" bench/report/report.py $json --peers build/report/peers.json
+}
+
+# The virtual environment is outside the tree. It has a copy of the requirements once they are met.
+peers() {
+    local root=$PWD wanted=bench/peers/requirements.txt venv
+    venv=$(cd "$OLDPWD" && realpath -m -- "${HONE_PEERS_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/hone/peers}")
+    need_build_tools
+    need libopenblas-openmp-dev="$(pkg-config --variable=libdir openblas)" \
+        python3-venv="$(python3 -c 'import ensurepip as e; print(e.__file__)' 2>/dev/null)" \
+        python3-dev="$(python3 -c 'import sysconfig as s; print(s.get_path("include") + "/Python.h")')"
+    if ! "$venv/bin/python" -c '' 2>/dev/null || ! cmp -s $wanted "$venv/requirements.txt"; then
+        note "installing PyTorch and onnxruntime into $venv"
+        python3 -m venv "$venv" && "$venv/bin/pip" install -q -r $wanted || exit
+        "$venv/bin/pip" install -q onnxruntime onnx || echo "run.sh peers: onnxruntime does not install here" >&2
+        cp $wanted "$venv/requirements.txt"
+    fi
+    release || exit
+    cd "$OLDPWD" && exec "$venv/bin/python" "$root/bench/peers/peers.py" "$@"
+}
+
+# compare OLD NEW: of repeated runs the medians alone, with the p-value of the U test.
+compare() {
+    local file files=() options=() hidden='^$'
+    for file; do
+        file=$(cd "$OLDPWD" && realpath -m -- "$file") # as seen from where the user is
+        grep -qs '"benchmarks":' "$file" || { echo "run.sh compare: $file is no JSON of hone-bench" >&2 && exit 2; }
+        files+=("$file")
+    done
+    need libbenchmark-tools=/usr/share/benchmark/compare.py
+    need_python scipy
+    [ -t 1 ] || options+=(--no-color)
+    if grep -q '"aggregate_name": "median"' "${files[0]}" && grep -q '"aggregate_name": "median"' "${files[1]}"; then
+        options+=(-a) hidden='_(mean|stddev|cv) '
+    fi
+    "$python" /usr/share/benchmark/compare.py "${options[@]}" benchmarks "${files[@]}" | grep -vE "$hidden"
+}
+
 sanitize() {
     local baseline=sse2 checked=sse2,avx2 flags
     [ "$(uname -m)" = aarch64 ] && baseline=neon64 checked=neon64
@@ -133,6 +191,15 @@ case "${1-} ${2-}" in
     need_build_tools
     release || exit
     exec build/bench/hone-bench --benchmark_out=build/bench/report.json --benchmark_out_format=json "${@:2}"
+    ;;
+"report "*) draw_report "${@:2}" ;;
+"peers "*) peers "${@:2}" ;;
+"compare "*)
+    if [ $# -ne 3 ]; then
+        echo "usage: ./run.sh compare OLD.json NEW.json" >&2
+        exit 2
+    fi
+    compare "${@:2}"
     ;;
 "test " | "test --all")
     need_build_tools

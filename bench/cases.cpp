@@ -49,13 +49,6 @@ std::vector<Shape> shapes() {
     return all;
 }
 
-std::vector<int> thread_counts() {
-    std::vector<int> counts;
-    for (int n = 1; n < all_threads(); n *= 2) counts.push_back(n);
-    counts.push_back(all_threads());
-    return counts;
-}
-
 // The (query, key) pairs of one head that see each other.
 std::int64_t visible_pairs(const Shape& s) {
     if (s.variant != Variant::causal) return s.queries * s.keys;
@@ -93,8 +86,32 @@ double flops(const Shape& shape, Direction direction) {
     return 2.0 * products * shape.batch * shape.query_heads * shape.dim * visible_pairs(shape);
 }
 
+double bytes(const Case& c) {
+    const Shape& s = c.shape;
+    const bool single_location = s.variant == Variant::single_location;
+    const hone_activation_info activation = describe(c.activation);
+    const double o = double(s.batch) * s.query_heads * s.queries * s.dim;  // and dout
+    const double q = single_location ? o / s.batch : o;
+    const double kv = double(s.batch) * s.kv_heads * s.keys * s.dim * (single_location ? 1 : 2);
+    const double lse = double(s.batch) * (activation.joint ? 1 : s.query_heads) * s.queries;
+    double elements = q + kv + o;
+    if (c.direction == Direction::backward) {
+        elements += q;                         // dq
+        if (!single_location) elements += kv;  // dk, dv
+        if (activation.normalised) elements += o + lse;
+    }
+    return elements * (c.dtype == HONE_FLOAT32 ? 4 : 8);
+}
+
 int all_threads() {
     return omp_get_max_threads();
+}
+
+std::vector<int> thread_counts() {
+    std::vector<int> counts;
+    for (int n = 1; n < all_threads(); n *= 2) counts.push_back(n);
+    counts.push_back(all_threads());
+    return counts;
 }
 
 std::vector<Case> all_cases() {
@@ -106,6 +123,7 @@ std::vector<Case> all_cases() {
                     for (const std::string& isa : available_isas())
                         for (const int threads : thread_counts())
                             cases.push_back({direction, hone_activation(a), dtype, isa, shape, threads});
+    add_sweeps(cases);
     return cases;
 }
 

@@ -1,13 +1,15 @@
 // hone-bench: the command line.
 #include <benchmark/benchmark.h>
+#include <sys/utsname.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <hone/hone.hpp>
 #include <memory>
-#include <set>
 #include <string>
 
+#include "bandwidth.hpp"
 #include "cases.hpp"
 #include "measure.hpp"
 #include "peak.hpp"
@@ -27,6 +29,9 @@ void print_help() {
         "is.\n"
         "HONE_ISA chooses the implementation of the table, OMP_NUM_THREADS the most threads.\n"
         "\n"
+        "    hone-bench --report --benchmark_out=report.json\n"
+        "runs what bench/report/report.py draws, and prints nothing else.\n"
+        "\n"
         "The options are Google Benchmark's:\n");
     benchmark::PrintDefaultHelp();
 }
@@ -41,22 +46,53 @@ std::string option(int argc, char** argv, const std::string& name) {
     return "";
 }
 
-// What the JSON says of the machine beside Google Benchmark's own.
+// Takes the option out; whether it was there.
+bool take(int& argc, char** argv, const std::string& name) {
+    char** const end = std::remove_if(argv + 1, argv + argc, [&](const char* a) { return a == name; });
+    const bool there = end != argv + argc;
+    argc = end - argv;
+    return there;
+}
+
+std::string compiler() {
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
+std::string operating_system() {
+    utsname name;
+    return uname(&name) == 0 ? std::string(name.sysname) + " " + name.release + " " + name.machine
+                             : "unknown";
+}
+
+// What the JSON says of the machine beside Google Benchmark's own: rates are per second.
 void add_context(const std::string& isa) {
     benchmark::AddCustomContext("hone_version", hone_version());
     benchmark::AddCustomContext("cpu", cpu_model());
     benchmark::AddCustomContext("isa", isa);
     benchmark::AddCustomContext("flops",
                                 "forward 4 B H Nq Nk D, backward 2.5 times that, half under a causal mask");
-    for (const int threads : std::set{1, all_threads()})
-        benchmark::AddCustomContext("peak_flops/f32/" + isa + "/threads:" + std::to_string(threads),
-                                    std::to_string(std::llround(peak_flops(isa, HONE_FLOAT32, threads))));
+    benchmark::AddCustomContext("compiler", compiler());
+    benchmark::AddCustomContext("operating_system", operating_system());
+    for (const int threads : thread_counts()) {
+        const auto add = [&](const std::string& name, double rate) {
+            benchmark::AddCustomContext(name + "/threads:" + std::to_string(threads),
+                                        std::to_string(std::llround(rate)));
+        };
+        add("peak_flops/f32/" + isa, peak_flops(isa, HONE_FLOAT32, threads));
+        add("peak_flops/f64/" + isa, peak_flops(isa, HONE_FLOAT64, threads));
+        add("read_bandwidth", read_bandwidth(threads));
+    }
 }
 
 int run(int argc, char** argv) {
     const bool lists = !option(argc, argv, "--benchmark_list_tests").empty();
     const bool formats = !option(argc, argv, "--benchmark_format").empty();
     const std::string report = option(argc, argv, "--benchmark_out");
+    const bool reports = take(argc, argv, "--report");
     benchmark::Initialize(&argc, argv, print_help);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
 
@@ -65,16 +101,19 @@ int run(int argc, char** argv) {
         std::fprintf(stderr, "hone-bench: %s\n", hone_last_error());
         return 1;
     }
-    const bool by_default = !lists && benchmark::GetBenchmarkFilter().empty();
-    const std::vector<Case> cases = by_default ? default_cases(isa) : all_cases();
-    std::unique_ptr<Table> table;
-    if (by_default && !formats) table = std::make_unique<Table>(cases);
+    const bool by_default = !lists && !reports && benchmark::GetBenchmarkFilter().empty();
+    const std::vector<Case> cases = reports      ? report_cases(isa)
+                                    : by_default ? default_cases(isa)
+                                                 : all_cases();
+    std::unique_ptr<Progress> progress;
+    if (reports && !lists && !formats) progress = std::make_unique<Progress>(cases);
+    if (by_default && !formats) progress = std::make_unique<Table>(cases);
 
     bool failed = false;
     for (const Case& c : cases)
         benchmark::RegisterBenchmark(c.name().c_str(),
-                                     [&failed, &table, c](benchmark::State& state) {
-                                         if (table) table->begin(c);
+                                     [&failed, &progress, c](benchmark::State& state) {
+                                         if (progress) progress->begin(c);
                                          measure(state, c);
                                          failed |= state.error_occurred();
                                      })
@@ -82,8 +121,8 @@ int run(int argc, char** argv) {
             ->MeasureProcessCPUTime()
             ->Unit(benchmark::kMillisecond);
     if (!lists) add_context(isa);
-    const bool any = benchmark::RunSpecifiedBenchmarks(table.get()) > 0;
-    if (table && !report.empty()) std::printf("\nThe full report: %s\n", report.c_str());
+    const bool any = benchmark::RunSpecifiedBenchmarks(progress.get()) > 0;
+    if (by_default && !formats && !report.empty()) std::printf("\nThe full report: %s\n", report.c_str());
     benchmark::Shutdown();
     return any && !failed ? 0 : 1;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bandwidth.hpp"
 #include "peak.hpp"
 #include "tensors.hpp"
 #include "truth.hpp"
@@ -83,6 +84,8 @@ class Call {
                                                 : hone_backward(&problem_, &backward_);
     }
 
+    std::size_t workspace_bytes() const { return workspace_.size(); }
+
     const Outputs<T> outputs;
 
   private:
@@ -93,26 +96,43 @@ class Call {
     std::vector<std::byte> workspace_;
 };
 
+// Measured once for each number of threads.
+double known_bandwidth(int threads) {
+    static std::map<int, double> known;
+    double& bandwidth = known[threads];
+    if (bandwidth == 0) bandwidth = read_bandwidth(threads);
+    return bandwidth;
+}
+
 template <class T>
 void measure_as(benchmark::State& state, const Case& c) {
     Workload<T>& work = workload<T>(c);
     const double naive_seconds = work.naive_seconds(c.direction);
     const Truth<T>& truth = work.truth(c.direction);
     Call<T> call(c, work.inputs);
-    check(call());  // the first one touches the memory
 
+    const double work_flops = flops(c.shape, c.direction), work_bytes = bytes(c);
     double peak = peak_flops(c.isa, c.dtype, c.threads);
+    double bandwidth = known_bandwidth(c.threads);
+    const bool near_memory = work_bytes / bandwidth > work_flops / peak / 4;
+    if (near_memory) bandwidth = read_bandwidth(c.threads);
+
+    check(call());  // the first one touches the memory
     hone_status status = HONE_OK;
     const auto start = Clock::now();
     for (auto _ : state) status = std::max(status, call());
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count() / state.iterations();
     check(status);
     peak = std::max(peak, peak_flops(c.isa, c.dtype, c.threads));
+    if (near_memory) bandwidth = std::max(bandwidth, read_bandwidth(c.threads));
 
-    const double work_flops = flops(c.shape, c.direction);
     state.counters["flops"] = benchmark::Counter(work_flops, benchmark::Counter::kIsIterationInvariantRate,
                                                  benchmark::Counter::kIs1000);
     state.counters["peak_share"] = work_flops / seconds / peak;
+    state.counters["bytes"] = work_bytes;
+    state.counters["bandwidth_share"] = work_bytes / seconds / bandwidth;
+    state.counters["roofline_share"] = std::max(work_flops / peak, work_bytes / bandwidth) / seconds;
+    state.counters["workspace"] = call.workspace_bytes();
     state.counters["speedup"] = naive_seconds / seconds;
     state.counters["max_error"] = max_error(call.outputs, truth);
 }

@@ -51,11 +51,21 @@ std::string cpu_model() {
     return "a CPU without a name";
 }
 
-void Table::begin(const Case& c) {
+void Progress::begin(const Case& c) {
     const std::string name = c.name();
     if (name == running_) return;
     running_ = name;
     show(format("[%2zu/%zu] %3.0f s  %s", ++begun_, cases_.size(), seconds_since_start(), name.c_str()));
+}
+
+void Progress::ReportRuns(const std::vector<Run>& runs) {
+    for (const Run& run : runs)
+        if (run.error_occurred)
+            std::fprintf(stderr, "%s: %s\n", run.run_name.function_name.c_str(), run.error_message.c_str());
+}
+
+void Progress::Finalize() {
+    show("");
 }
 
 // Of several repetitions, the median is kept.

@@ -12,12 +12,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Operations spent on one truth: at some 1.5 GFLOP/s and core in double, a few seconds; x87 is slower.
+// Operations spent on one truth: on that of a whole problem, and where it has more, on a sample of it. At
+// some 2 GFLOP/s and core in double, seconds; x87 is slower.
 template <class T>
-constexpr double kTruthFlops = std::is_same_v<T, float> ? 6e9 : 1e9;
+constexpr double kWholeFlops = std::is_same_v<T, float> ? 6e9 : 1e9;
+template <class T>
+constexpr double kSampleFlops = kWholeFlops<T> / 2;
 // Operations timed for a speed-up: a quarter of a second.
 constexpr double kTimedFlops = 0.3e9;
-// Queries per part of a forward truth: so many that copying the keys costs nothing beside using them.
+// Queries per part of a truth by queries: so many that copying the keys costs nothing beside using them.
 constexpr std::int64_t kQueryBlock = 64;
 
 template <class T>
@@ -28,14 +31,17 @@ void run_reference(const Inputs<T>& inputs, Direction direction, const Outputs<T
         reference::backward<T>(inputs.problem, backward_args(inputs, outputs));
 }
 
-// Parts that cover the whole problem.
-std::vector<Part> all_parts(const Shape& s, Direction direction) {
+// Parts that cover the whole problem: in forward blocks of queries; in backward kv heads, or where one of
+// them has more than `most` operations, blocks of queries of one, which know dq alone.
+std::vector<Part> all_parts(const Shape& s, Direction direction, double most) {
     std::vector<Part> parts;
-    if (direction == Direction::forward)
-        for (std::int64_t i = 0; i < s.queries; i += kQueryBlock)
-            parts.push_back({0, s.kv_heads, i, std::min(kQueryBlock, s.queries - i)});
-    else
-        for (std::int64_t h = 0; h < s.kv_heads; ++h) parts.push_back({h, 1, 0, s.queries});
+    const bool forward = direction == Direction::forward;
+    const bool heads = !forward && flops(s, direction) / s.kv_heads <= most;
+    const std::int64_t rows = heads ? s.queries : kQueryBlock;
+    const std::int64_t kv_heads = forward ? s.kv_heads : 1;
+    for (std::int64_t h = 0; h < s.kv_heads; h += kv_heads)
+        for (std::int64_t i = 0; i < s.queries; i += rows)
+            parts.push_back({h, kv_heads, i, std::min(rows, s.queries - i)});
     return parts;
 }
 
@@ -81,14 +87,17 @@ template <class T>
 Truth<T> make_truth(const Inputs<T>& inputs, Direction direction) {
     using W = Wide<T>;
     const double work = flops(inputs.shape, direction);
+    const double most = work <= kWholeFlops<T> ? work : kSampleFlops<T>;
     Truth<T> truth;
-    for (const Part& part : sample(all_parts(inputs.shape, direction), work, kTruthFlops<T>))
+    for (const Part& part : sample(all_parts(inputs.shape, direction, most), work, most))
         truth.parts.push_back({part, {}});
 #pragma omp parallel for schedule(dynamic)
     for (std::size_t n = 0; n < truth.parts.size(); ++n) {
         const Inputs<W> part = cut<W>(inputs, direction, truth.parts[n].part);
         truth.parts[n].outputs = make_outputs(part, direction);
         run_reference(part, direction, truth.parts[n].outputs);
+        if (part.shape.queries < inputs.shape.queries)
+            truth.parts[n].outputs.dk = truth.parts[n].outputs.dv = {};
     }
     return truth;
 }

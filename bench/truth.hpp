@@ -14,7 +14,7 @@ using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
 
 // Outputs by the reference in the wider type, on the very inputs that the kernel gets: for backward that
 // includes its o and lse. Of a large problem it knows evenly spread parts: blocks of queries in forward,
-// whole kv heads in backward.
+// whole kv heads in backward, or where one of those is too large, blocks of queries of its dq.
 template <class T>
 struct Truth {
     struct Known {

@@ -1,0 +1,133 @@
+"""works.py owns the list of what is compared: names, shapes, inputs, which peers take part, and the targets.
+
+A work is named like a case of hone-bench, less the implementation and the threads, which are fields of their own:
+
+    <direction>/<activation>/f32/b<B>/h<Hq>[/kv<Hkv>]/q<Nq>/k<Nk>/d<D>[/causal]
+
+where the direction is forward, backward or forward+backward.
+"""
+
+import dataclasses
+import math
+
+import numpy
+
+ALIGNMENT = 64  # bytes, as PyTorch's own tensors have
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One shape of one activation. A training one is timed in two parts, forward and backward."""
+
+    activation: str
+    queries: int
+    keys: int
+    dim: int
+    heads: int = 8
+    kv_heads: int = 8
+    batch: int = 1
+    causal: bool = False
+    training: bool = False
+    compiled: bool = False  # torch.compile takes part: it takes some seconds for each
+
+    @property
+    def shape(self):
+        """The name without its direction."""
+        kv = f"/kv{self.kv_heads}" if self.kv_heads != self.heads else ""
+        causal = "/causal" if self.causal else ""
+        return (
+            f"{self.activation}/f32/b{self.batch}/h{self.heads}{kv}"
+            f"/q{self.queries}/k{self.keys}/d{self.dim}{causal}"
+        )
+
+    @property
+    def directions(self):
+        return ("backward", "forward+backward") if self.training else ("forward",)
+
+    @property
+    def names(self):
+        return [f"{direction}/{self.shape}" for direction in self.directions]
+
+    @property
+    def peers(self):
+        """[(peer, the one of hone's layouts that it is compared with)]"""
+        plain = self.activation == "softmax"
+        names = ["pytorch sdpa"] if plain else ["pytorch eager"]
+        if self.compiled:
+            names.append("pytorch compile")
+        if self.activation == "softmax_1":
+            names.append("pytorch sdpa, zero key")
+        if plain and not self.causal:
+            names.append("openblas")
+            if self.queries > 256:  # else there is one block
+                names.append("openblas, whole scores")
+        peers = [(name, "hone") for name in names]
+        if plain and not self.training and self.heads == self.kv_heads:
+            peers.append(("onnxruntime", "hone, rows before heads"))
+        return peers
+
+
+def inputs(work):
+    """q, k, v and the gradient of the output, [B, H, N, D]: the same numbers in whichever process asks."""
+    random = numpy.random.default_rng(1)
+    rows = {"q": (work.heads, work.queries), "k": (work.kv_heads, work.keys), "v": (work.kv_heads, work.keys)}
+    if work.training:
+        rows["dout"] = (work.heads, work.queries)
+    tensors = {}
+    for name, (heads, n) in rows.items():
+        tensors[name] = aligned((work.batch, heads, n, work.dim))
+        random.standard_normal(dtype=numpy.float32, out=tensors[name])
+    return tensors
+
+
+def aligned(shape):
+    """An uninitialised float32 array at a multiple of ALIGNMENT."""
+    count = math.prod(shape)
+    memory = numpy.empty(4 * count + ALIGNMENT, numpy.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + 4 * count].view(numpy.float32).reshape(shape)
+
+
+def target(direction, work, peer):
+    """The least ratio that hone aims at, or None."""
+    if work.queries < 512:
+        return None
+    if peer == "pytorch eager":
+        return 4.0
+    if peer != "pytorch sdpa":
+        return None
+    if direction == "forward":
+        return 2.0 if work.causal else 1.5
+    return 2.0 if direction == "backward" else None
+
+
+def all_works():
+    works = []
+    for rows in (512, 1024, 2048, 4096):
+        for dim in (64, 128):
+            for causal in (False, True):
+                for training in (False, True):
+                    works.append(Work("softmax", rows, rows, dim, causal=causal, training=training))
+    for rows, dim in ((1024, 64), (2048, 64), (1024, 128)):
+        for activation in ("softmax_1", "bayes_softmax", "sigmoid", "relu"):
+            for training in (False, True):
+                compiled = rows == 2048
+                works.append(Work(activation, rows, rows, dim, training=training, compiled=compiled))
+    for kv_heads in (8, 2, 1):  # decoding
+        works.append(Work("softmax", 1, 16384, 128, kv_heads=kv_heads))
+    return works
+
+
+def quick_works():
+    """At least one work for each peer and direction."""
+    return [
+        Work("softmax", 512, 512, 64),
+        Work("softmax", 512, 512, 64, training=True),
+        Work("softmax", 512, 512, 64, causal=True),
+        Work("softmax", 512, 512, 64, causal=True, training=True),
+        Work("softmax_1", 256, 256, 64, training=True, compiled=True),
+        Work("bayes_softmax", 256, 256, 64, training=True),
+        Work("sigmoid", 256, 256, 64, training=True),
+        Work("relu", 256, 256, 64, training=True),
+        Work("softmax", 1, 4096, 128, kv_heads=2),
+    ]

@@ -1,0 +1,143 @@
+"""data.py: hone-bench's JSON as rows, one for each case, with the spread of its repetitions."""
+
+import json
+import re
+import statistics
+
+NAME = re.compile(
+    r"(?P<direction>forward|backward)/(?P<activation>\w+)/(?P<dtype>f\d+)/(?P<isa>\w+)"
+    r"/b(?P<b>\d+)/h(?P<h>\d+)(/kv(?P<kv>\d+))?/q(?P<q>\d+)/k(?P<k>\d+)/d(?P<d>\d+)"
+    r"(/(?P<variant>causal|single_location))?/threads:(?P<threads>\d+)"
+)
+NUMBERS = ("b", "h", "kv", "q", "k", "d", "threads")
+SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+class Row:
+    """One case: the parts of its name, as in bench/cases.hpp, and what each repetition measured."""
+
+    def __init__(self, parts):
+        for key, text in parts.items():
+            setattr(self, key, int(text) if key in NUMBERS and text else text)
+        self.kv = self.kv or self.h
+        self.variant = self.variant or "plain"
+        self.values = {}
+
+    def add(self, run):
+        run = {key: value for key, value in run.items() if isinstance(value, (int, float))} | {
+            "seconds": run["real_time"] * SECONDS[run["time_unit"]]
+        }
+        for key, value in run.items():
+            self.values.setdefault(key, []).append(value)
+
+    def __getitem__(self, key):
+        """The median over the repetitions."""
+        return statistics.median(self.values[key])
+
+    def range(self, key):
+        return min(self.values[key]), max(self.values[key])
+
+    @property
+    def shape(self):
+        return self.b, self.h, self.kv, self.q, self.k, self.d, self.variant
+
+    @property
+    def kind(self):
+        """What one asks of it: short and decoding problems have other bounds than square ones."""
+        if self.variant == "single_location":
+            return "single-location model"
+        if self.k == 1:
+            return "fixed cost"
+        return "decode" if self.q == 1 else self.direction
+
+    @property
+    def work(self):
+        """As peers.json names it."""
+        heads = f"h{self.h}" + (f"/kv{self.kv}" if self.kv != self.h else "")
+        name = (
+            f"{self.direction}/{self.activation}/{self.dtype}/b{self.b}/{heads}/q{self.q}/k{self.k}/d{self.d}"
+        )
+        return name + (f"/{self.variant}" if self.variant != "plain" else "")
+
+
+class Report:
+    """All rows of the ISA that the report is about, the context, and the peers' rows where there are some."""
+
+    def __init__(self, path, peers=None):
+        document = json.loads(path.read_text())
+        self.context = document["context"]
+        rows = {}
+        for run in document["benchmarks"]:
+            match = NAME.match(run["name"])
+            wanted = match and match["isa"] == self.context.get("isa", match["isa"])
+            if not wanted or run.get("run_type", "iteration") != "iteration" or run.get("error_occurred"):
+                continue
+            rows.setdefault(match[0], Row(match.groupdict())).add(run)
+        self.rows = list(rows.values())
+        self.peers = json.loads(peers.read_text()) if peers and peers.exists() else {"rows": []}
+
+    def select(self, **wanted):
+        """The rows with these parts; a part may be a set of choices."""
+        return [
+            row
+            for row in self.rows
+            if all(
+                (
+                    getattr(row, key) in value
+                    if isinstance(value, (set, frozenset))
+                    else getattr(row, key) == value
+                )
+                for key, value in wanted.items()
+            )
+        ]
+
+    def one(self, **wanted):
+        found = self.select(**wanted)
+        return found[0] if found else None
+
+    @property
+    def threads(self):
+        return sorted({row.threads for row in self.rows})
+
+    @property
+    def repetitions(self):
+        return max(len(row.values["seconds"]) for row in self.rows)
+
+    def peak(self, threads, dtype="f32"):
+        """Operations per second: the most that was measured, beside a case or at the start."""
+        beside = [
+            flops / share
+            for row in self.select(threads=threads, dtype=dtype)
+            for flops, share in zip(row.values["flops"], row.values["peak_share"])
+        ]
+        return max(
+            beside
+            + [float(self.context.get(f"peak_flops/{dtype}/{self.context['isa']}/threads:{threads}", 0))]
+        )
+
+    def bandwidth(self, threads):
+        """Bytes per second: the most that was measured, beside a case or at the start."""
+        beside = [
+            size / seconds / share
+            for row in self.select(threads=threads)
+            for size, seconds, share in zip(
+                row.values["bytes"], row.values["seconds"], row.values["bandwidth_share"]
+            )
+        ]
+        return max(beside + [float(self.context.get(f"read_bandwidth/threads:{threads}", 0))])
+
+    def activation_shape(self):
+        """The shape that the most activations ran at, in float32; None where there is one activation only."""
+        seen = {}
+        for row in self.select(dtype="f32", variant="plain"):
+            seen.setdefault(row.shape, set()).add(row.activation)
+        best = max(seen, key=lambda shape: len(seen[shape]), default=None)
+        return best if best and len(seen[best]) > 1 else None
+
+    def activations(self, shape):
+        """Names in the order of activations.def, which is that of the rows."""
+        return list(dict.fromkeys(row.activation for row in self.rows if row.shape == shape))
+
+    def peer_rows(self, row):
+        """The peers that did the same work with as many threads."""
+        return [p for p in self.peers["rows"] if p["work"] == row.work and p["threads"] == row.threads]
