@@ -142,6 +142,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     plan.scratch.output = region(plan.chunks > 1 ? 0 : block.rows * block.value_width);
     plan.scratch.packed_k = region(owns ? block.keys * n.key_dim : 0);
     plan.scratch.packed_v = region(owns ? block.keys * block.value_width : 0);
+    plan.scratch.turned = region(in_place ? round_up(rows, machine.panel) * (n.key_dim + block.keys) : 0);
     plan.scratch_stride = scratch.bytes();
     plan.scratch_at = layout.take(plan.threads, plan.scratch_stride);
     plan.bytes = layout.bytes();
@@ -194,8 +195,8 @@ Landing landing(const BackwardPlan& plan, const hone_tensor& gradient, bool of_r
              {of_rows ? block.row_blocks : 1, rows_summed}}};
 }
 
-BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a, std::size_t element,
-                                 Layout& scratch) {
+BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a,
+                                 const Machine& machine, std::size_t element, Layout& scratch) {
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
     const auto region = [&](std::int64_t count, bool wanted = true) {
@@ -213,6 +214,8 @@ BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_a
     s.dscores = region(block.rows * block.score_stride);
     s.dq = region(block.rows * block.key_width, a.dq.data);
     s.dbias = region(n.heads_per_kv);
+    s.turned = region(round_up(block.rows, machine.panel) * (std::max(n.key_dim, n.value_dim) + block.keys),
+                      plan.in_place);
     s.key_odd = region(1);
     return s;
 }
@@ -252,7 +255,7 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     plan.dk_turns = layout.take(plan.dk_landing.cells(), sizeof(std::int64_t));
     plan.dv_turns = layout.take(plan.dv_landing.cells(), sizeof(std::int64_t));
     Layout scratch;
-    plan.scratch = backward_scratch(plan, a, element, scratch);
+    plan.scratch = backward_scratch(plan, a, machine, element, scratch);
     plan.scratch_stride = scratch.bytes();
     plan.scratch_at = layout.take(plan.threads, plan.scratch_stride);
     plan.bytes = layout.bytes();

@@ -60,6 +60,7 @@ struct ForwardScratch {
     std::int64_t scores;              // [rows, score_stride]
     std::int64_t output;              // [rows, value_width]
     std::int64_t packed_k, packed_v;  // one key block each, where the task packs its own
+    std::int64_t turned;              // multiply_transposed's room, where k is read in place
 };
 
 template <class T>
@@ -92,6 +93,7 @@ struct BackwardScratch {
     std::int64_t scores, dscores;              // [rows, score_stride]: s then p; dp then ds
     std::int64_t dq;                           // [rows, key_width]
     std::int64_t dbias;                        // [heads_per_kv]
+    std::int64_t turned;                       // multiply_transposed's room, where k and v are read in place
     std::int64_t key_odd;                      // [1]: 1 where a key of the block is not finite
 };
 

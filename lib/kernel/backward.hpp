@@ -54,15 +54,14 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
     const Blocks& block = call.block;
     const BackwardScratch& at_scratch = call.scratch;
     const std::int64_t first = key_block * block.keys, keys = keys_of(n, block, key_block);
-    const T* k = at(call.k, batch, kv_head, first);
     if (!call.in_place) {
-        pack_transposed(k, call.k.row_stride, keys, n.key_dim, static_cast<T>(call.parameter.score_scale),
+        const StridedRows<T> k = {at(call.k, batch, kv_head, first), call.k.row_stride};
+        const StridedRows<T> v = {at(call.v, batch, kv_head, first), call.v.row_stride};
+        pack_transposed(k, keys, n.key_dim, static_cast<T>(call.parameter.score_scale),
                         scratch + at_scratch.key_panels);
-        pack_transposed(at(call.v, batch, kv_head, first), call.v.row_stride, keys, n.value_dim, T(1),
-                        scratch + at_scratch.value_panels);
+        pack_transposed(v, keys, n.value_dim, T(1), scratch + at_scratch.value_panels);
         const bool finite =
-            pack_columns<T>([&](std::int64_t j) { return k + j * call.k.row_stride; }, keys, n.key_dim,
-                            block.keys * kPanel<T>, scratch + at_scratch.key_columns);
+            pack_columns(k, keys, n.key_dim, block.keys * kPanel<T>, scratch + at_scratch.key_columns);
         scratch[at_scratch.key_odd] = !finite;
     }
     if (call.dk.data) clear_rows(scratch + at_scratch.dk, block.key_width, keys, block.key_width);
@@ -124,8 +123,9 @@ void score_rows(const BackwardCall<T>& call, const BackwardRows<T>& row, const T
         const Lines<T> k_lines = {k, call.k.row_stride, keys, v, call.v.row_stride};
         const Lines<T> v_lines = {v, call.v.row_stride, keys, k, call.k.row_stride};
         multiply_transposed(row.q, row.count, k_lines, n.key_dim, static_cast<T>(call.parameter.score_scale),
-                            s, stride);
-        multiply_transposed(row.dout, row.count, v_lines, n.value_dim, T(1), dp, stride);
+                            s, stride, scratch + offset.turned);
+        multiply_transposed(row.dout, row.count, v_lines, n.value_dim, T(1), dp, stride,
+                            scratch + offset.turned);
         return;
     }
     const T *k_panels = scratch + offset.key_panels, *v_panels = scratch + offset.value_panels;

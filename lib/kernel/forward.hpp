@@ -30,7 +30,7 @@ void pack_keys(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head
                T* to) {
     const Extents& n = call.n;
     const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
-    pack_transposed(at(call.k, batch, head, first), call.k.row_stride, rows, n.key_dim,
+    pack_transposed(StridedRows<T>{at(call.k, batch, head, first), call.k.row_stride}, rows, n.key_dim,
                     static_cast<T>(call.parameter.score_scale), to);
 }
 
@@ -40,9 +40,8 @@ bool pack_values(const ForwardCall<T>& call, std::int64_t batch, std::int64_t he
                  T* to) {
     const Extents& n = call.n;
     const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
-    const T* v = at(call.v, batch, head, first);
-    return !pack_columns<T>([&](std::int64_t j) { return v + j * call.v.row_stride; }, rows, n.value_dim,
-                            call.block.keys * kPanel<T>, to);
+    return !pack_columns(StridedRows<T>{at(call.v, batch, head, first), call.v.row_stride}, rows, n.value_dim,
+                         call.block.keys * kPanel<T>, to);
 }
 
 // Packs for all blocks of rows.
@@ -199,7 +198,8 @@ void score_block(const ForwardCall<T>& call, const ForwardPlace<T>& here, const 
     if (call.reading == Reading::in_place) {
         const Lines<T> k = {at(call.k, here.batch, here.kv_head, here.first), call.k.row_stride, here.columns,
                             at(call.v, here.batch, here.kv_head, here.first), call.v.row_stride};
-        multiply_transposed(row.q, here.rows, k, dim, static_cast<T>(call.parameter.score_scale), s, stride);
+        multiply_transposed(row.q, here.rows, k, dim, static_cast<T>(call.parameter.score_scale), s, stride,
+                            here.scratch + call.scratch.turned);
         return;
     }
     T* k = here.scratch + call.scratch.packed_k;

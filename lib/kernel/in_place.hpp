@@ -2,7 +2,7 @@
 // once, from memory, and the speed is that of memory.
 #pragma once
 
-#include "kernel/product.hpp"
+#include "kernel/pack.hpp"
 
 namespace hone {
 namespace {
@@ -15,6 +15,32 @@ struct Lines {
     std::int64_t stride, depth;
     const T* after;
     std::int64_t after_stride;
+
+    const T* line(std::int64_t k) const {
+        return k < depth ? data + k * stride : after + (k - depth) * after_stride;
+    }
+};
+
+// The left factor by rows that come from memory: while row r is read, next[r] comes into L1.
+template <class T>
+struct ByStreamedRow {
+    const T *const *row, *const *next;
+    template <int rows>
+    struct Strip {
+        const T *row[rows], *next[rows];
+        T operator()(int r, std::int64_t k) const { return row[r][k]; }
+        void fetch_ahead(std::int64_t k) const {
+            if (k % (64 / sizeof(T)) == 0)
+#pragma GCC unroll 16
+                for (int r = 0; r < rows; ++r) __builtin_prefetch(next[r] + k);
+        }
+    };
+    template <int rows>
+    Strip<rows> strip(std::int64_t first) const {
+        Strip<rows> s;
+        for (int r = 0; r < rows; ++r) s.row[r] = row[first + r], s.next[r] = next[first + r];
+        return s;
+    }
 };
 
 // While b's lines [first, first + count) are read: what comes some 8 KiB later, into L1, a share of it with
@@ -27,8 +53,7 @@ template <int count, class T>
     constexpr int cache_line = 64 / sizeof(T);
     const std::int64_t ahead = round_up(8192 / static_cast<std::int64_t>(sizeof(T)) / columns + 1, count);
     for (std::int64_t l = count * share / shares; l < count * (share + 1) / shares; ++l) {
-        const std::int64_t k = first + ahead + l, beyond = k - b.depth;
-        const T* line = beyond < 0 ? b.data + k * b.stride : b.after + beyond * b.after_stride;
+        const T* line = b.line(first + ahead + l);
         for (std::int64_t i = from; i < from + columns; i += cache_line) __builtin_prefetch(line + i);
     }
 }
@@ -99,54 +124,73 @@ template <class T, class A>
 template <class T>
 inline constexpr int kSums = kWidth<T> > 8 ? kWidth<T> : 8;
 
-// c[rows, keys] = factor * a b^T, for as many of b's lines, from `first` on, as make kSums. A line beyond the
-// last is the last one again.
-template <int rows, class T>
-inline void multiply_dots(const T* const* a, const Lines<T>& b, std::int64_t first, std::int64_t features,
-                          T factor, T* c, std::int64_t c_stride) {
-    constexpr int keys = kSums<T> / rows, w = kWidth<T>;
-    const T* line[keys];
-    for (int j = 0; j < keys; ++j) line[j] = b.data + smaller(first + j, b.depth - 1) * b.stride;
-    Vec<T> sum[kSums<T> / w][w];  // that of (row r, line j) is number r * keys + j
+// c[j] = factor * a . b's line first + j, kSums of them. A line beyond the last is the last one again.
+template <class T>
+inline void multiply_dots(const T* a, const Lines<T>& b, std::int64_t first, std::int64_t features, T factor,
+                          T* c) {
+    constexpr int w = kWidth<T>;
+    const T* line[kSums<T>];
+    for (int j = 0; j < kSums<T>; ++j) line[j] = b.data + smaller(first + j, b.depth - 1) * b.stride;
+    Vec<T> sum[kSums<T> / w][w];
 #pragma GCC unroll 16
-    for (int i = 0; i < kSums<T>; ++i) sum[i / w][i % w] = Vec<T>(0);
+    for (int j = 0; j < kSums<T>; ++j) sum[j / w][j % w] = Vec<T>(0);
     std::int64_t d = 0;
-    for (; d + w <= features; d += w)
+    for (; d + w <= features; d += w) {
+        const Vec<T> left = load(a + d);
 #pragma GCC unroll 16
-        for (int j = 0; j < keys; ++j) {
-            const Vec<T> right = load(line[j] + d);
-#pragma GCC unroll 2
-            for (int r = 0; r < rows; ++r) {
-                Vec<T>& s = sum[(r * keys + j) / w][(r * keys + j) % w];
-                s = fma(load(a[r] + d), right, s);
-            }
-        }
-    alignas(64) T total[kSums<T>];
+        for (int j = 0; j < kSums<T>; ++j)
+            sum[j / w][j % w] = fma(left, load(line[j] + d), sum[j / w][j % w]);
+    }
 #pragma GCC unroll 4
-    for (int i = 0; i < kSums<T> / w; ++i) store(total + i * w, sums_of(sum[i]) * Vec<T>(factor));
+    for (int i = 0; i < kSums<T> / w; ++i) store(c + i * w, sums_of(sum[i]) * Vec<T>(factor));
     for (; d < features; ++d)
-        for (int i = 0; i < kSums<T>; ++i) total[i] += factor * (a[i / keys][d] * line[i % keys][d]);
-#pragma GCC unroll 2
-    for (int r = 0; r < rows; ++r)
-        __builtin_memcpy(c + r * c_stride + first, total + r * keys, keys * sizeof(T));
+        for (int j = 0; j < kSums<T>; ++j) c[j] += factor * (a[d] * line[j][d]);
 }
 
-// c[rows, b's lines] = factor * a b^T. c has room for columns rounded up to kSums.
+// From so many rows on, lanes hold rows rather than features.
+inline constexpr std::int64_t kRowsInLanes = 5;
+
+// c[rows, b's lines] = factor * a b^T as (b a^T)^T, a packed and b by rows, where it lies.
+template <class T>
+inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<T>& b, std::int64_t features,
+                           T factor, T* c, std::int64_t c_stride, T* room) {
+    constexpr int w = kWidth<T>, strip = 2 * kTileRows;
+    const std::int64_t width = round_up(rows, kPanel<T>);
+    T *const panels = room, *const turned = room + width * features;
+    pack_transposed([&](std::int64_t r) { return a[r]; }, rows, features, factor, panels);
+    for (std::int64_t first = 0; first < b.depth; first += strip) {
+        const std::int64_t lines = smaller(strip, b.depth - first);
+        const T *line[strip], *next[strip];
+        for (std::int64_t j = 0; j < lines; ++j)
+            line[j] = b.line(first + j), next[j] = b.line(first + j + strip);
+        multiply(ByStreamedRow<T>{line, next}, lines,
+                 Panels<T>{panels, features * kPanel<T>, features, nullptr}, rows, turned + first * width,
+                 width, false);
+    }
+    for (std::int64_t first = 0; first < b.depth; first += w)
+        for (std::int64_t r = 0; r < rows; r += w) {
+            Vec<T> x[w];
+#pragma GCC unroll 16
+            for (int j = 0; j < w; ++j) x[j] = load(turned + (first + j) * width + r);
+            transpose(x);
+            for (std::int64_t i = 0; i < smaller(w, rows - r); ++i)
+                store(c + (r + i) * c_stride + first, x[i]);
+        }
+}
+
+// c[rows, b's lines] = factor * a b^T. c has room for columns rounded up to kSums; `room` is for as
+// many rows, rounded up to panels, of the features and of as many elements as b has lines, rounded up to
+// vectors.
 template <class T>
 [[gnu::noinline]] void multiply_transposed(const T* const* a, std::int64_t rows, Lines<T> b,
-                                           std::int64_t features, T factor, T* c, std::int64_t c_stride) {
-    for (std::int64_t first = 0; first < b.depth; first += kSums<T>) {
-        std::int64_t r = 0;
-        for (; r + 2 <= rows; r += 2)
-            for (const std::int64_t half : {0, 1}) {
-                fetch_ahead<kSums<T>>(b, first, 0, features, r + half, rows);
-                multiply_dots<2>(a + r, b, first + half * kSums<T> / 2, features, factor, c + r * c_stride,
-                                 c_stride);
-            }
-        if (r == rows) continue;
-        fetch_ahead<kSums<T>>(b, first, 0, features, r, rows);
-        multiply_dots<1>(a + r, b, first, features, factor, c + r * c_stride, c_stride);
-    }
+                                           std::int64_t features, T factor, T* c, std::int64_t c_stride,
+                                           T* room) {
+    if (rows >= kRowsInLanes) return multiply_lanes(a, rows, b, features, factor, c, c_stride, room);
+    for (std::int64_t first = 0; first < b.depth; first += kSums<T>)
+        for (std::int64_t r = 0; r < rows; ++r) {
+            fetch_ahead<kSums<T>>(b, first, 0, features, r, rows);
+            multiply_dots(a[r], b, first, features, factor, c + r * c_stride + first);
+        }
 }
 
 }  // namespace

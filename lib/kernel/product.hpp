@@ -7,7 +7,8 @@
 namespace hone {
 namespace {
 
-// A register tile is kTileRows x kPanel: 12 accumulators of 16 registers, or 16 of 32.
+// A register tile is kTileRows x kPanel: 12 accumulators of 16 registers, or 16 of 32. One that is a single
+// vector wide has twice the rows.
 inline constexpr int kVectors = 2;
 inline constexpr int kTileRows = kRegisters == 32 ? 8 : 6;
 template <class T>
@@ -21,6 +22,7 @@ struct ByRow {
     struct Strip {
         const T* row[rows];
         T operator()(int r, std::int64_t k) const { return row[r][k]; }
+        void fetch_ahead(std::int64_t) const {}
     };
     template <int rows>
     Strip<rows> strip(std::int64_t first) const {
@@ -40,6 +42,7 @@ struct ByColumn {
         const T* data;
         std::int64_t stride;
         T operator()(int r, std::int64_t k) const { return data[k * stride + r]; }
+        void fetch_ahead(std::int64_t) const {}
     };
     template <int rows>
     Strip<rows> strip(std::int64_t first) const {
@@ -48,7 +51,7 @@ struct ByColumn {
 };
 
 // The right factor, packed: panels of `depth` lines, `stride` elements apart. `after` is what the caller will
-// multiply by next, any address that is worth having in the cache.
+// multiply by next, any address that is worth having in the cache; null: nothing.
 template <class T>
 struct Panels {
     const T* data;
@@ -72,6 +75,7 @@ inline void multiply_tile(Strip a, const B& b, const T* line, T* c, std::int64_t
             // 9%.
 #pragma GCC unroll 4
     for (std::int64_t k = 0; k < depth; ++k) {
+        a.fetch_ahead(k);
         Vec<T> right[vectors];
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) right[v] = load(line + k * b.step() + v * w);
@@ -101,8 +105,8 @@ inline void multiply_strip(A a, std::int64_t first, std::int64_t count, const B&
 
 // Rows of the next strip. What whole tiles leave is cut in two of a size: a tile of few rows waits for its
 // sums.
-inline std::int64_t strip_rows(std::int64_t left) {
-    return left >= 2 * kTileRows ? kTileRows : left > kTileRows ? (left + 1) / 2 : left;
+inline std::int64_t strip_rows(std::int64_t left, std::int64_t most) {
+    return left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
 }
 
 // One panel of b. Meanwhile `after` comes into L1, a share with each strip: panels lie in pages of their own,
@@ -110,13 +114,14 @@ inline std::int64_t strip_rows(std::int64_t left) {
 template <int vectors, class T, class A>
 inline void multiply_panel(A a, std::int64_t rows, const Panels<T>& b, const T* panel, const T* after, T* c,
                            std::int64_t c_stride, bool add) {
+    constexpr int most = kTileRows * kVectors / vectors;
     constexpr std::int64_t cache_line = 64 / sizeof(T);
-    const std::int64_t strips = (rows + kTileRows - 1) / kTileRows;
-    const std::int64_t share = round_up((b.depth * kPanel<T> + strips - 1) / strips, cache_line);
+    const std::int64_t strips = (rows + most - 1) / most;
+    const std::int64_t share = after ? round_up((b.depth * kPanel<T> + strips - 1) / strips, cache_line) : 0;
     for (std::int64_t r = 0, count; r < rows; r += count, after += share) {
         for (std::int64_t i = 0; i < share; i += cache_line) __builtin_prefetch(after + i);
-        count = strip_rows(rows - r);
-        multiply_strip<kTileRows, vectors>(a, r, count, b, panel, c, c_stride, add);
+        count = strip_rows(rows - r, most);
+        multiply_strip<most, vectors>(a, r, count, b, panel, c, c_stride, add);
     }
 }
 
