@@ -15,6 +15,9 @@
 namespace hone {
 namespace {
 
+// Rows that are treated together along the edge of a causal mask: whole register tiles of 6 and of 8 rows.
+inline constexpr std::int64_t kRaggedRows = 48;
+
 // What a block of rows carries from one key block to the next.
 template <class T>
 struct ForwardRows {
@@ -109,11 +112,12 @@ inline std::int64_t seen_of(std::int64_t end, std::int64_t first_key, std::int64
     return end <= first_key ? 0 : smaller(end - first_key, columns);
 }
 
-// Steps 2 and 3's rescale of o, where it has begun, for one block of scores.
+// Steps 2 and 3's rescale of o, where it has begun, for one block of scores of rows [first_row, last_row).
 template <class T, class Act>
-void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t rows, std::int64_t first_key,
-                 std::int64_t columns, T* o, std::int64_t value_dim, bool begun) {
-    for (std::int64_t r = 0; r < rows; ++r, s += block.score_stride, o += block.value_width) {
+void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t first_row,
+                 std::int64_t last_row, std::int64_t first_key, std::int64_t columns, T* o,
+                 std::int64_t value_dim, bool begun) {
+    for (std::int64_t r = first_row; r < last_row; ++r, s += block.score_stride, o += block.value_width) {
         const std::int64_t seen = seen_of(row.end[r], first_key, columns);
         if constexpr (!Act::subtracts_maximum) {
             row.sum[r] += weigh<T, Act>(s, seen, columns, row.shift[r]);
@@ -182,67 +186,70 @@ void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, 
                 (Act::subtracts_maximum ? maximum * static_cast<T>(kLn2) : T(0)) + natural_log(sum);
 }
 
-// Where one task is: a block of rows, and of the keys, those of one block.
+// One block of keys as a task reads it: where k and v lie, or their panels; and what is read after each.
 template <class T>
-struct ForwardPlace {
-    std::int64_t batch, kv_head, rows;
-    std::int64_t key_block, first, columns;
-    bool begun, last;  // o holds something; no key block follows
-    T* scratch;
+struct KeyBlock {
+    std::int64_t first, columns;  // keys
+    bool begun;                   // o holds something
+    const T *k, *v, *after_k, *after_v;
+    bool odd;  // v may hold a NaN or inf
 };
 
-// Step 1.
 template <class T>
-void score_block(const ForwardCall<T>& call, const ForwardPlace<T>& here, const ForwardRows<T>& row, T* s) {
-    const std::int64_t stride = call.block.score_stride, dim = call.n.key_dim;
+KeyBlock<T> read_key_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
+                           std::int64_t key_block, bool last, T* scratch) {
+    const std::int64_t first = key_block * call.block.keys;
+    KeyBlock<T> keys = {first, 0, false, nullptr, nullptr, nullptr, nullptr, true};
     if (call.reading == Reading::in_place) {
-        const Lines<T> k = {at(call.k, here.batch, here.kv_head, here.first), call.k.row_stride, here.columns,
-                            at(call.v, here.batch, here.kv_head, here.first), call.v.row_stride};
-        multiply_transposed(row.q, here.rows, k, dim, static_cast<T>(call.parameter.score_scale), s, stride,
-                            here.scratch + call.scratch.turned);
-        return;
-    }
-    T* k = here.scratch + call.scratch.packed_k;
-    const T* after = k;
-    if (call.reading == Reading::own) {
-        pack_keys(call, here.batch, here.kv_head, here.key_block, k);
+        keys.k = at(call.k, batch, kv_head, first);
+        keys.v = keys.after_k = at(call.v, batch, kv_head, first);
+        keys.after_v = last ? keys.v : at(call.k, batch, kv_head, first + call.block.keys);
+    } else if (call.reading == Reading::own) {
+        T *const k = scratch + call.scratch.packed_k, *const v = scratch + call.scratch.packed_v;
+        pack_keys(call, batch, kv_head, key_block, k);
+        keys.odd = pack_values(call, batch, kv_head, key_block, v);
+        keys.k = keys.after_v = k;
+        keys.v = keys.after_k = v;
     } else {
-        k = packed_keys(call, slot_of(here.batch, here.kv_head, call.k_batches, call.k_heads),
-                        here.key_block);
-        after = packed_values(call, slot_of(here.batch, here.kv_head, call.v_batches, call.v_heads),
-                              here.key_block);
+        const std::int64_t k_slot = slot_of(batch, kv_head, call.k_batches, call.k_heads);
+        const std::int64_t v_slot = slot_of(batch, kv_head, call.v_batches, call.v_heads);
+        keys.k = packed_keys(call, k_slot, key_block);
+        keys.v = keys.after_k = packed_values(call, v_slot, key_block);
+        keys.after_v = last ? keys.v : packed_keys(call, k_slot, key_block + 1);
+        keys.odd = call.v_odd[v_slot * call.block.key_blocks + key_block] != 0;
     }
-    multiply(ByRow<T>{row.q}, here.rows, Panels<T>{k, dim * kPanel<T>, dim, after}, here.columns, s, stride,
-             false);
+    return keys;
 }
 
-// Step 3's o += p v.
-template <class T>
-void value_block(const ForwardCall<T>& call, const ForwardPlace<T>& here, const ForwardRows<T>& row,
-                 const T* p, T* o) {
+// Steps 1 to 3 for rows [first_row, last_row) of a task.
+template <class T, class Act>
+void attend(const ForwardCall<T>& call, const KeyBlock<T>& keys, ForwardRows<T>& row, std::int64_t first_row,
+            std::int64_t last_row, T* o, T* scratch) {
     const Blocks& block = call.block;
-    const std::int64_t v_slot = slot_of(here.batch, here.kv_head, call.v_batches, call.v_heads);
-    const bool ragged = row.end[0] < here.first + here.columns;  // ends do not fall from row to row
-    const auto multiply_by = [&](auto v, bool odd) {
-        multiply_seen(
-            p, block.score_stride, here.rows, v, ragged && odd,
-            [&](std::int64_t r) { return seen_of(row.end[r], here.first, here.columns); }, call.n.value_dim,
-            o, block.value_width, here.begun);
+    const std::int64_t key_dim = call.n.key_dim, value_dim = call.n.value_dim, rows = last_row - first_row;
+    const std::int64_t* const end = row.end + first_row;  // they do not fall from row to row
+    const std::int64_t columns = seen_of(end[rows - 1], keys.first, keys.columns);
+    if (columns == 0 && keys.begun) return;
+    T* const s = scratch + call.scratch.scores;
+    const bool odd = keys.odd && end[0] < keys.first + columns;
+    const auto seen = [&](std::int64_t r) { return seen_of(end[r], keys.first, columns); };
+    const auto weigh_rows = [&] {
+        weigh_block<T, Act>(s, block, row, first_row, last_row, keys.first, columns, o, value_dim,
+                            keys.begun);
     };
     if (call.reading == Reading::in_place) {
-        const T* v = at(call.v, here.batch, here.kv_head, here.first);
-        const T* next = here.last ? v : at(call.k, here.batch, here.kv_head, here.first + block.keys);
-        multiply_by(Lines<T>{v, call.v.row_stride, here.columns, next, call.k.row_stride}, true);
-    } else if (call.reading == Reading::own) {
-        T* v = here.scratch + call.scratch.packed_v;
-        const bool odd = pack_values(call, here.batch, here.kv_head, here.key_block, v);
-        multiply_by(Panels<T>{v, block.keys * kPanel<T>, here.columns, v}, odd);
+        const Lines<T> k = {keys.k, call.k.row_stride, columns, keys.after_k, call.v.row_stride};
+        const Lines<T> v = {keys.v, call.v.row_stride, columns, keys.after_v, call.k.row_stride};
+        multiply_transposed(row.q + first_row, rows, k, key_dim, static_cast<T>(call.parameter.score_scale),
+                            s, block.score_stride, scratch + call.scratch.turned);
+        weigh_rows();
+        multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
     } else {
-        const T* v = packed_values(call, v_slot, here.key_block);
-        const std::int64_t k_slot = slot_of(here.batch, here.kv_head, call.k_batches, call.k_heads);
-        const T* next = here.last ? v : packed_keys(call, k_slot, here.key_block + 1);
-        multiply_by(Panels<T>{v, block.keys * kPanel<T>, here.columns, next},
-                    call.v_odd[v_slot * block.key_blocks + here.key_block] != 0);
+        const Panels<T> k = {keys.k, key_dim * kPanel<T>, key_dim, keys.after_k};
+        const Panels<T> v = {keys.v, block.keys * kPanel<T>, columns, keys.after_v};
+        multiply(ByRow<T>{row.q + first_row}, rows, k, columns, s, block.score_stride, false);
+        weigh_rows();
+        multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
     }
 }
 
@@ -262,7 +269,6 @@ void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t 
     const std::int64_t first_row = row_block * block.rows;
     const std::int64_t rows = smaller(block.rows, n.queries * n.heads_per_kv - first_row);
     const std::int64_t part = part_of(call, batch, kv_head, chunk) + first_row;
-    T* const s = scratch + call.scratch.scores;
     T* const o = call.chunks > 1 ? call.part_o + part * block.value_width : scratch + call.scratch.output;
     ForwardRows<T> row;
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -275,12 +281,14 @@ void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t 
     if (end <= from * block.keys)
         for (std::int64_t i = 0; i < rows * block.value_width; ++i) o[i] = 0;
     for (std::int64_t kb = from; kb * block.keys < end; ++kb) {
-        const std::int64_t first = kb * block.keys, columns = smaller(block.keys, end - first);
-        const ForwardPlace<T> here = {
-            batch, kv_head, rows, kb, first, columns, kb > from, first + block.keys >= end, scratch};
-        score_block(call, here, row, s);
-        weigh_block<T, Act>(s, block, row, rows, first, columns, o, n.value_dim, here.begun);
-        value_block(call, here, row, s, o);
+        KeyBlock<T> keys = read_key_block(call, batch, kv_head, kb, (kb + 1) * block.keys >= end, scratch);
+        keys.columns = smaller(block.keys, end - keys.first);
+        keys.begun = kb > from;
+        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
+        const bool ragged = row.end[0] < keys.first + keys.columns;
+        const std::int64_t step = ragged ? smaller(kRaggedRows, rows) : rows;
+        for (std::int64_t r = 0; r < rows; r += step)
+            attend<T, Act>(call, keys, row, r, smaller(r + step, rows), o + r * block.value_width, scratch);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
         const auto [query, head] = row_at(n, kv_head, first_row + r);
