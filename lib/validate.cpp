@@ -23,11 +23,11 @@ hone_status check_extent(const char* name, std::int64_t value, std::int64_t leas
                 static_cast<long long>(value), static_cast<long long>(least));
 }
 
-bool too_large(std::initializer_list<std::int64_t> extents) {
+bool too_large(std::initializer_list<std::int64_t> extents, std::int64_t most = kMostElements) {
     __int128 product = 1;
     for (const std::int64_t extent : extents) {
         product *= std::max<std::int64_t>(extent, 1);
-        if (product > kMostElements) return true;
+        if (product > most) return true;
     }
     return false;
 }
@@ -52,6 +52,9 @@ hone_status check_sizes(const hone_problem& p) {
                     "queries: batch * query_heads * queries * dim should be at most 2^48");
     if (too_large({p.batch, p.kv_heads, p.keys, dim}))
         return fail(HONE_INVALID_ARGUMENT, "keys: batch * kv_heads * keys * dim should be at most 2^48");
+    if (too_large({p.batch, p.query_heads, p.queries, p.keys}, std::int64_t{1} << 60))
+        return fail(HONE_INVALID_ARGUMENT,
+                    "keys: batch * query_heads * queries * keys should be at most 2^60");
     return HONE_OK;
 }
 

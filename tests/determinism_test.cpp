@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <hone/hone.hpp>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -149,23 +150,44 @@ Call<T> element_of(Call<T>& whole, std::int64_t b) {
 
 TEST_P(Determinism, same_bits_alone_and_in_a_batch) {
     with_scalar([&]<class T>(T) {
-        const Spec spec = {.name = "batch",
-                           .batch = 3,
-                           .query_heads = 4,
-                           .kv_heads = 2,
-                           .queries = 141,
-                           .keys = 163,
-                           .mask = HONE_MASK_CAUSAL_TOP_LEFT};
-        for (const Direction direction : {Direction::forward, Direction::backward}) {
-            Call<T> call = call_of<T>(spec, direction);
-            Call<T> whole = result(call, 2);
-            for (std::int64_t b = 0; b < spec.batch; ++b) {
-                SCOPED_TRACE("batch element " + std::to_string(b));
-                Call<T> expected = element_of(whole, b);
-                Call<T> one = result(element_of(call, b), 2);
-                for (const Slot slot : {O, LSE, DQ, DK, DV})
-                    EXPECT_TRUE(one[slot].same_bytes(expected[slot])) << slot_names[slot] << " differs";
+        Spec many = {.name = "batch",
+                     .batch = 3,
+                     .query_heads = 4,
+                     .kv_heads = 2,
+                     .queries = 141,
+                     .keys = 163,
+                     .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+        Spec few = many;
+        few.queries = 3, few.keys = 1100;
+        for (const Spec& spec : {many, few})
+            for (const Direction direction : {Direction::forward, Direction::backward}) {
+                Call<T> call = call_of<T>(spec, direction);
+                Call<T> whole = result(call, 2);
+                for (std::int64_t b = 0; b < spec.batch; ++b) {
+                    SCOPED_TRACE("batch element " + std::to_string(b));
+                    Call<T> expected = element_of(whole, b);
+                    Call<T> one = result(element_of(call, b), 2);
+                    for (const Slot slot : {O, LSE, DQ, DK, DV})
+                        EXPECT_TRUE(one[slot].same_bytes(expected[slot])) << slot_names[slot] << " differs";
+                }
             }
+    });
+}
+
+// A sum that vanishes to -0 becomes +0 when zeros are added, and how many are depends on the blocks.
+TEST_P(Determinism, same_bits_where_products_vanish) {
+    with_scalar([&]<class T>(T) {
+        Call<T> call = call_of<T>(
+            {.name = "vanishing", .queries = 64, .keys = 64, .key_dim = 1, .mask = HONE_MASK_CAUSAL_TOP_LEFT},
+            Direction::forward);
+        call[V].for_each_row([](auto, auto, std::int64_t j, T* v) {
+            for (int d = 0; d < 8; ++d)
+                v[d] = j == 0 ? T(0) : j < 35 ? -std::numeric_limits<T>::denorm_min() : T(1);
+        });
+        Call<T> expected = result(call, 1);
+        for (const int threads : {2, 3, 8}) {
+            Call<T> got = result(call, threads);
+            expect_same(got, expected);
         }
     });
 }

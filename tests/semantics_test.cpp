@@ -241,6 +241,21 @@ TEST_P(Semantics, joint_head_that_matches_nothing_gets_no_weight) {
     });
 }
 
+// In one chunk of keys and in several.
+TEST_P(Semantics, sink_of_infinity_takes_all_weight) {
+    if (!info.takes_sink || info.joint) return;
+    with_scalar([&]<class T>(T) {
+        for (const std::int64_t keys : {9, 1100, 2100}) {
+            Call<T> call = call_of<T>({.name = "infinite_sink", .queries = 2, .keys = keys, .sink = true},
+                                      Direction::forward);
+            call[SINK].fill([] { return std::numeric_limits<T>::infinity(); });
+            ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
+            call[O].for_each_row(
+                [&](auto, auto, auto, const T* o) { EXPECT_EQ(o[0], 0) << keys << " keys"; });
+        }
+    });
+}
+
 // With q = 0 all scores are 0, and with v = 1, o is the sum of n equal weights, known in closed form.
 TEST_P(Semantics, default_shift_and_weight_count_visible_keys) {
     if (!info.takes_shift) return;

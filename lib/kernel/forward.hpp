@@ -313,9 +313,8 @@ void join_chunks(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv
     T sum = 0;
     T* const o = call.part_o + part(0) * width;
     for (std::int64_t c = 0; c < call.chunks; ++c) {
-        T factor = 1;
-        if (Act::subtracts_maximum && most > -infinity<T>())
-            factor = power_of_two(call.part_maximum[part(c)] - most);
+        const T maximum = call.part_maximum[part(c)];
+        const T factor = maximum == most ? T(1) : power_of_two(maximum - most);
         sum += factor * call.part_sum[part(c)];
         if (c == 0)
             scale_row(o, n.value_dim, factor, o);

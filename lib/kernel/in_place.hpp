@@ -17,7 +17,7 @@ struct Lines {
     std::int64_t after_stride;
 
     const T* line(std::int64_t k) const {
-        return k < depth ? data + k * stride : after + (k - depth) * after_stride;
+        return k < depth ? data + k * stride : after + smaller(k - depth, depth - 1) * after_stride;
     }
 };
 
@@ -114,10 +114,12 @@ template <class T, class A>
         for (; k + lines <= b.depth; k += lines) add_lines<lines>(a, rows, b, k, from, here, c, c_stride);
         for (; k < b.depth; ++k) add_lines<1>(a, rows, b, k, from, here, c, c_stride);
     }
-    for (std::int64_t r = 0; r < rows && whole < columns; ++r)
+    for (std::int64_t r = 0; r < rows && whole < columns; ++r) {
+        const auto left = a.template strip<1>(r);
         for (std::int64_t k = 0; k < b.depth; ++k)
             for (std::int64_t i = whole; i < columns; ++i)
-                c[r * c_stride + i] += a.template strip<1>(r)(0, k) * b.data[k * b.stride + i];
+                c[r * c_stride + i] += left(0, k) * b.data[k * b.stride + i];
+    }
 }
 
 // Dot products that are taken together: enough to cover the latency of two pipes.
@@ -136,15 +138,15 @@ inline void multiply_dots(const T* a, const Lines<T>& b, std::int64_t first, std
     for (int j = 0; j < kSums<T>; ++j) sum[j / w][j % w] = Vec<T>(0);
     std::int64_t d = 0;
     for (; d + w <= features; d += w) {
-        const Vec<T> left = load(a + d);
+        const Vec<T> left = load(a + d) * Vec<T>(factor);
 #pragma GCC unroll 16
         for (int j = 0; j < kSums<T>; ++j)
             sum[j / w][j % w] = fma(left, load(line[j] + d), sum[j / w][j % w]);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < kSums<T> / w; ++i) store(c + i * w, sums_of(sum[i]) * Vec<T>(factor));
+    for (int i = 0; i < kSums<T> / w; ++i) store(c + i * w, sums_of(sum[i]));
     for (; d < features; ++d)
-        for (int j = 0; j < kSums<T>; ++j) c[j] += factor * (a[d] * line[j][d]);
+        for (int j = 0; j < kSums<T>; ++j) c[j] += factor * a[d] * line[j][d];
 }
 
 // From so many rows on, lanes hold rows rather than features.

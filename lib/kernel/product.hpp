@@ -57,15 +57,12 @@ struct Panels {
     const T* data;
     std::int64_t stride, depth;
     const T* after;
-
-    static constexpr std::int64_t step() { return kPanel<T>; }
 };
 
-// c[rows, vectors * width] (+)= a b, b's columns from `line` on.
-template <int rows, int vectors, class T, class Strip, class B>
-inline void multiply_tile(Strip a, const B& b, const T* line, T* c, std::int64_t c_stride, bool add) {
+// c[rows, vectors * width] (+)= a b, b one panel.
+template <int rows, int vectors, class T, class Strip>
+inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::int64_t c_stride, bool add) {
     constexpr int w = kWidth<T>;
-    const std::int64_t depth = b.depth;
     Vec<T> sum[rows][vectors];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
@@ -78,7 +75,7 @@ inline void multiply_tile(Strip a, const B& b, const T* line, T* c, std::int64_t
         a.fetch_ahead(k);
         Vec<T> right[vectors];
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; ++v) right[v] = load(line + k * b.step() + v * w);
+        for (int v = 0; v < vectors; ++v) right[v] = load(b + k * kPanel<T> + v * w);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
             const Vec<T> left(a(r, k));
@@ -93,14 +90,14 @@ inline void multiply_tile(Strip a, const B& b, const T* line, T* c, std::int64_t
 }
 
 // One strip of `count` <= rows rows.
-template <int rows, int vectors, class T, class A, class B>
-inline void multiply_strip(A a, std::int64_t first, std::int64_t count, const B& b, const T* line, T* c,
+template <int rows, int vectors, class T, class A>
+inline void multiply_strip(A a, std::int64_t first, std::int64_t count, const T* b, std::int64_t depth, T* c,
                            std::int64_t c_stride, bool add) {
     if (count == rows)
-        multiply_tile<rows, vectors>(a.template strip<rows>(first), b, line, c + first * c_stride, c_stride,
+        multiply_tile<rows, vectors>(a.template strip<rows>(first), b, depth, c + first * c_stride, c_stride,
                                      add);
     else if constexpr (rows > 1)
-        multiply_strip<rows - 1, vectors>(a, first, count, b, line, c, c_stride, add);
+        multiply_strip<rows - 1, vectors>(a, first, count, b, depth, c, c_stride, add);
 }
 
 // Rows of the next strip. What whole tiles leave is cut in two of a size: a tile of few rows waits for its
@@ -121,7 +118,7 @@ inline void multiply_panel(A a, std::int64_t rows, const Panels<T>& b, const T* 
     for (std::int64_t r = 0, count; r < rows; r += count, after += share) {
         for (std::int64_t i = 0; i < share; i += cache_line) __builtin_prefetch(after + i);
         count = strip_rows(rows - r, most);
-        multiply_strip<most, vectors>(a, r, count, b, panel, c, c_stride, add);
+        multiply_strip<most, vectors>(a, r, count, panel, b.depth, c, c_stride, add);
     }
 }
 

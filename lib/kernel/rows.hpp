@@ -67,12 +67,14 @@ inline RowConstants<T> row_constants(const Extents& n, const Parameters<T>& para
     }
 }
 
-// to = factor * from, for `features` elements.
+// to = factor * from, for `features` elements; +0 where that is -0, as the sign of a sum that vanished
+// depends on how many terms of 0 followed.
 template <class T>
 inline void scale_row(const T* from, std::int64_t features, T factor, T* to) {
     std::int64_t d = 0;
-    for (; d + kWidth<T> <= features; d += kWidth<T>) store(to + d, load(from + d) * Vec<T>(factor));
-    for (; d < features; ++d) to[d] = from[d] * factor;
+    for (; d + kWidth<T> <= features; d += kWidth<T>)
+        store(to + d, fma(load(from + d), Vec<T>(factor), Vec<T>(0)));
+    for (; d < features; ++d) to[d] = from[d] * factor + T(0);
 }
 
 // to += factor * from, for `features` elements.

@@ -143,8 +143,14 @@ inline void trade(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, i...>) {
     typedef T Raw __attribute__((vector_size(w * sizeof(T))));
     using Register = typename Vec<T>::register_type;
     const Raw x = (Raw) static_cast<Register>(a), y = (Raw) static_cast<Register>(b);
+#if defined(__clang__)
     a = Vec<T>((Register)__builtin_shufflevector(x, y, ((i & h) ? w + i - h : i)...));
     b = Vec<T>((Register)__builtin_shufflevector(x, y, ((i & h) ? w + i : i + h)...));
+#else
+    typedef xsimd::as_integer_t<T> Index __attribute__((vector_size(w * sizeof(T))));
+    a = Vec<T>((Register)__builtin_shuffle(x, y, Index{((i & h) ? w + i - h : i)...}));
+    b = Vec<T>((Register)__builtin_shuffle(x, y, Index{((i & h) ? w + i : i + h)...}));
+#endif
 }
 template <int h, class T>
 inline void trade(Vec<T>& a, Vec<T>& b) {
