@@ -250,6 +250,7 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     plan.dsink =
         layout.take(a.dsink ? n.batch * n.query_heads / n.joint_heads * plan.row_chunks : 0, sizeof(double));
     plan.dq = layout.take(dq_copies * plan.dq_batches * plan.dq_heads * plan.dq_rows * n.key_dim, element);
+    plan.rows_done = layout.take(n.batch, sizeof(std::int64_t));
     plan.dq_turns = layout.take(plan.dq_slots * plan.dq_landing.cells(), sizeof(std::int64_t));
     plan.dk_turns = layout.take(plan.dk_landing.cells(), sizeof(std::int64_t));
     plan.dv_turns = layout.take(plan.dv_landing.cells(), sizeof(std::int64_t));

@@ -64,6 +64,7 @@ struct BackwardPlan {
     // would leave threads idle; they lie in the workspace.
     std::int64_t dq_slots, dq_batches, dq_heads, dq_rows;
     std::size_t row_shift, row_weight, row_delta, dbias, dsink, dq;
+    std::size_t rows_done;                     // [batch] of int64_t: tasks over its rows that are done
     std::size_t dq_turns, dk_turns, dv_turns;  // [slot, cell], [cell] of int64_t: whose turn it is
     std::size_t scratch_at, scratch_stride;
     std::size_t bytes;

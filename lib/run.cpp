@@ -151,13 +151,23 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     return call;
 }
 
+// Counters in the workspace, at 0.
+std::int64_t* counters(std::byte* workspace, std::size_t at, std::int64_t count) {
+    auto* first = reinterpret_cast<std::int64_t*>(workspace + at);
+    std::fill_n(first, count, std::int64_t{0});
+    return first;
+}
+
+void wait_for(std::int64_t& counter, std::int64_t value) {
+    while (std::atomic_ref(counter).load(std::memory_order_acquire) != value) std::this_thread::yield();
+}
+
 // Waits until it is turn `turn`, calls body, and passes the turn on.
 template <class Body>
 void in_turn(std::int64_t& whose, std::int64_t turn, Body body) {
-    std::atomic_ref<std::int64_t> now(whose);
-    while (now.load(std::memory_order_acquire) != turn) std::this_thread::yield();
+    wait_for(whose, turn);
     body();
-    now.store(turn + 1, std::memory_order_release);
+    std::atomic_ref(whose).store(turn + 1, std::memory_order_release);
 }
 
 // The tasks of backward: a key block each, which the blocks of rows that see it pass. What they add to a
@@ -172,15 +182,13 @@ class KeyBlocks {
           call_(call),
           activation_(activation),
           workspace_(workspace),
-          dq_turns_(turns(plan.dq_turns, plan.dq_slots * plan.dq_landing.cells())),
-          dk_turns_(turns(plan.dk_turns, plan.dk_landing.cells())),
-          dv_turns_(turns(plan.dv_turns, plan.dv_landing.cells())) {}
+          dq_turns_(counters(workspace, plan.dq_turns, plan.dq_slots * plan.dq_landing.cells())),
+          dk_turns_(counters(workspace, plan.dk_turns, plan.dk_landing.cells())),
+          dv_turns_(counters(workspace, plan.dv_turns, plan.dv_landing.cells())) {}
 
-    void run(std::int64_t task, int thread) {
+    void run(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, int thread) {
         const Extents& n = plan_.n;
         const Blocks& block = plan_.block;
-        const std::int64_t head = task / block.key_blocks, key_block = task % block.key_blocks;
-        const std::int64_t batch = head / n.kv_heads, kv_head = head % n.kv_heads;
         T* scratch = reinterpret_cast<T*>(workspace_ + plan_.scratch_at + thread * plan_.scratch_stride);
         tiles_.backward_begin(call_, batch, kv_head, key_block, scratch);
         for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block) {
@@ -209,12 +217,6 @@ class KeyBlocks {
     }
 
   private:
-    std::int64_t* turns(std::size_t at, std::int64_t count) {
-        auto* first = reinterpret_cast<std::int64_t*>(workspace_ + at);
-        std::fill_n(first, count, std::int64_t{0});
-        return first;
-    }
-
     void add_dq(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, std::int64_t row_block,
                 bool sees, const T* scratch) {
         const Landing& landing = plan_.dq_landing;
@@ -254,13 +256,21 @@ void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
     const Extents& n = plan.n;
     const BackwardCall<T> call = backward_call<T>(plan, p, a, score_unit, workspace);
     const std::int64_t groups = n.query_heads / n.joint_heads;
-    for_tasks(plan.threads, n.batch * groups * plan.row_chunks, [&](std::int64_t task, int) {
-        const std::int64_t group = task / plan.row_chunks;
-        tiles.backward_rows[p.activation](call, group / groups, group % groups, task % plan.row_chunks);
-    });
     KeyBlocks<T> key_blocks(plan, tiles, call, p.activation, workspace);
-    for_tasks(plan.threads, n.batch * n.kv_heads * plan.block.key_blocks,
-              [&](std::int64_t task, int thread) { key_blocks.run(task, thread); });
+    std::int64_t* const rows_done = counters(workspace, plan.rows_done, n.batch);
+    // Batch by batch: the constants of its rows, then its key blocks, which read dout again while it is near.
+    const std::int64_t row_tasks = groups * plan.row_chunks;
+    const std::int64_t tasks = row_tasks + n.kv_heads * plan.block.key_blocks;
+    for_tasks(plan.threads, n.batch * tasks, [&](std::int64_t task, int thread) {
+        const std::int64_t batch = task / tasks, step = task % tasks, key_task = step - row_tasks;
+        if (step < row_tasks) {
+            tiles.backward_rows[p.activation](call, batch, step / plan.row_chunks, step % plan.row_chunks);
+            std::atomic_ref(rows_done[batch]).fetch_add(1, std::memory_order_release);
+        } else {
+            wait_for(rows_done[batch], row_tasks);
+            key_blocks.run(batch, key_task / plan.block.key_blocks, key_task % plan.block.key_blocks, thread);
+        }
+    });
     if (plan.dq_slots > 1) {
         const Reduction<T> sum = {call.dq.data,  tensor<T>(a.dq), plan.dq_slots, plan.dq_batches,
                                   plan.dq_heads, plan.dq_rows,    n.key_dim};

@@ -69,11 +69,13 @@ inline void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, 
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
         for (int l = 0; l < lines; ++l) left[r][l] = Vec<T>(strip(r, k + l));
-    const T* const line = b.data + k * b.stride;
+    const T* line[lines];
+#pragma GCC unroll 8
+    for (int l = 0; l < lines; ++l) line[l] = b.data + (k + l) * b.stride;
     for (std::int64_t i = from; i < from + columns; i += kWidth<T>) {
         Vec<T> right[lines];
 #pragma GCC unroll 8
-        for (int l = 0; l < lines; ++l) right[l] = load(line + l * b.stride + i);
+        for (int l = 0; l < lines; ++l) right[l] = load(line[l] + i);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
             T* const to = c + (row + r) * c_stride + i;
