@@ -197,22 +197,13 @@ class KeyBlocks {
             if (sees) tiles_.backward_step[activation_](call_, batch, kv_head, key_block, row_block, scratch);
             if (call_.dq.data) add_dq(batch, kv_head, key_block, row_block, sees, scratch);
         }
-        const std::int64_t first = key_block * block.keys, keys = smaller(block.keys, n.keys - first);
-        const auto add = [&](const Tensor<T>& to, const Landing& landing, std::int64_t* turns, const T* from,
-                             std::int64_t width, std::int64_t features, double factor) {
-            const auto [cell, turn] = landing.place(batch, kv_head, key_block, 0);
-            T* rows = at(to, batch, kv_head, first);
-            in_turn(turns[cell], turn, [&] {
-                if (turn == 0) tiles_.clear_rows(rows, to.row_stride, keys, features);
-                tiles_.add_rows(from, width, static_cast<T>(factor), rows, to.row_stride, keys, features);
-            });
-        };
+        const T *dk = scratch + plan_.scratch.dk, *dv = scratch + plan_.scratch.dv;
         if (call_.dk.data)
-            add(call_.dk, plan_.dk_landing, dk_turns_, scratch + plan_.scratch.dk, block.key_width, n.key_dim,
-                call_.parameter.scale);
+            add_keys(batch, kv_head, key_block, plan_.dk_landing, dk_turns_, call_.parameter.scale, dk,
+                     block.key_width, n.key_dim, call_.dk);
         if (call_.dv.data)
-            add(call_.dv, plan_.dv_landing, dv_turns_, scratch + plan_.scratch.dv, block.value_width,
-                n.value_dim, 1);
+            add_keys(batch, kv_head, key_block, plan_.dv_landing, dv_turns_, 1, dv, block.value_width,
+                     n.value_dim, call_.dv);
         tiles_.backward_end(call_, batch, kv_head, key_block, scratch);
     }
 
@@ -220,12 +211,26 @@ class KeyBlocks {
     void add_dq(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, std::int64_t row_block,
                 bool sees, const T* scratch) {
         const Landing& landing = plan_.dq_landing;
-        const auto [cell, turn] = landing.place(batch, kv_head, key_block, row_block);
-        const std::int64_t slots = plan_.dq_slots, turns = landing.turns(), slot = turn * slots / turns;
-        const std::int64_t turn_in_slot = turn - (slot * turns + slots - 1) / slots;
-        in_turn(dq_turns_[slot * landing.cells() + cell], turn_in_slot, [&] {
+        const Landing::Place place = landing.place(batch, kv_head, key_block, row_block);
+        const std::int64_t slots = plan_.dq_slots, turns = landing.turns(), slot = place.turn * slots / turns;
+        const std::int64_t turn_in_slot = place.turn - (slot * turns + slots - 1) / slots;
+        in_turn(dq_turns_[slot * landing.cells() + place.cell], turn_in_slot, [&] {
             if (turn_in_slot == 0) tiles_.clear_dq(call_, batch, kv_head, row_block, slot);
             if (sees) tiles_.add_dq(call_, batch, kv_head, row_block, slot, scratch);
+        });
+    }
+
+    // dk or dv of one key block.
+    void add_keys(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, const Landing& landing,
+                  std::int64_t* turns, double factor, const T* from, std::int64_t width,
+                  std::int64_t features, const Tensor<T>& to) {
+        const Landing::Place place = landing.place(batch, kv_head, key_block, 0);
+        const std::int64_t first = key_block * plan_.block.keys;
+        const std::int64_t keys = smaller(plan_.block.keys, plan_.n.keys - first);
+        T* const rows = at(to, batch, kv_head, first);
+        in_turn(turns[place.cell], place.turn, [&] {
+            if (place.turn == 0) tiles_.clear_rows(rows, to.row_stride, keys, features);
+            tiles_.add_rows(from, width, static_cast<T>(factor), rows, to.row_stride, keys, features);
         });
     }
 
