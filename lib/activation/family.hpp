@@ -1,6 +1,11 @@
 // family.hpp: what the families of activations have in common; an activation derives from one of them.
 //
-// value(x) is phi and slope(x) its derivative, for x = unit * s + shift.
+// phi(s + b) is value_unit * value(x) and its derivative slope_unit * slope(x), for x = unit * (s + b): units
+// are chosen such that factors of elements become factors of rows.
+//
+// Where that is a long chain of operations, prepare(x) is its first part, and value and slope take what that
+// returns: the first part for the next elements then runs beside the second for these. (softplus, whole
+// kernel on Zen 5: 5% slower than softmax without, 3% with.)
 #pragma once
 
 #include "kernel/math.hpp"
@@ -13,6 +18,11 @@ struct Any {
     static constexpr bool joint = false;  // one normaliser for a group of heads
     static constexpr bool takes_sink = false, takes_log_prior = false, takes_shift = false;
     static constexpr bool takes_weight = false, takes_softmax_n = false;
+    static constexpr double value_unit = 1, slope_unit = 1;
+    template <bool for_slope, class T>
+    static Group<T> prepare(Group<T> x) {
+        return x;
+    }
 };
 
 // p = e^(s - L), L = log(sum e^s + e^offset): taken to base 2, with the row maximum subtracted.
@@ -40,7 +50,7 @@ struct Normalised : Any {
     static constexpr double unit = 1;
 };
 
-// p = w phi(s + b).
+// p = w phi(s + b); w is 1 for an activation that takes no weight.
 struct ElementWise : Any {
     static constexpr bool normalised = false, subtracts_maximum = false;
     static constexpr bool takes_shift = true, takes_weight = true;

@@ -9,13 +9,13 @@ namespace {
 
 struct sigmoid : ElementWise {
     static constexpr bool takes_weight = false;
+    static constexpr double unit = kLog2e;
     static double default_shift(double keys) { return -__builtin_log(keys); }
     static double default_weight(double) { return 1; }
     template <class T>
     static Group<T> value(Group<T> x) {
-        const Group<T> zero(0), one(1);
-        const Group<T> e = exp_minus(abs(x));
-        return select(x < zero, e, one) / (one + e);
+        const Group<T> one(1), least(-(Coefficients<T>::exp2_bias + 1));  // there 2^-x is infinite
+        return one / (one + exp2_minus(at_least(least, x)));
     }
     template <class T>
     static Group<T> slope(Group<T> x) {

@@ -8,15 +8,23 @@ namespace hone::activation {
 namespace {
 
 struct softplus : Normalised {
+    static constexpr double unit = kLog2e, value_unit = kLn2;
     template <class T>
-    static Group<T> value(Group<T> x) {
-        return add_log1p(at_least(Group<T>(0), x), exp_minus(abs(x)));
+    struct Parts {
+        Group<T> x, e;
+    };
+    template <bool for_slope, class T>
+    static Parts<T> prepare(Group<T> x) {
+        return {x, exp2_minus(abs(x))};
     }
     template <class T>
-    static Group<T> slope(Group<T> x) {
+    static Group<T> value(const Parts<T>& of) {
+        return at_least(Group<T>(0), of.x) + log2_1p(of.e);
+    }
+    template <class T>
+    static Group<T> slope(const Parts<T>& of) {
         const Group<T> zero(0), one(1);
-        const Group<T> e = exp_minus(abs(x));
-        return select(x < zero, e, one) / (one + e);
+        return select(of.x < zero, of.e, one) / (one + of.e);
     }
 };
 

@@ -69,24 +69,30 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
     for (std::int64_t h = 0; h < n.heads_per_kv; ++h) scratch[at_scratch.dbias + h] = 0;
 }
 
-// Step 2 for one row; returns the sum of ds.
-template <class T, class Act>
+// Step 2 for one row; returns the sum of ds if asked to.
+template <class T, class Act, bool sums>
 [[gnu::noinline, gnu::flatten]] T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift,
                                                 T weight, T delta) {
     Group<T> sum(0);
-    const Group<T> b(shift), w(weight), d(delta);
-    for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
-        const Group<T> x = load_group(s + c) + b;
-        Group<T> p = Act::value(x);
-        Group<T> ds = Act::slope(x) * (load_group(dp + c) - d);
-        if constexpr (!Act::subtracts_maximum) {
+    constexpr bool weighs = !Act::subtracts_maximum && (Act::normalised || Act::takes_weight);
+    static_assert(weighs || (Act::value_unit == 1 && Act::slope_unit == 1));
+    const Group<T> b(shift), d(delta);
+    const Group<T> w(weight * static_cast<T>(Act::value_unit));
+    const Group<T> slope_w(weight * static_cast<T>(Act::slope_unit));
+    const auto prepare = [&](std::int64_t c) {
+        return Act::template prepare<true>(shifts<Act> ? load_group(s + c) + b : load_group(s + c));
+    };
+    for_visible<T>(seen, prepare, [&](std::int64_t c, const auto& x, const GroupMask<T>* visible) {
+        Group<T> p = Act::value(x), slope = Act::slope(x), ds = load_group(dp + c);
+        if constexpr (weighs) {
             p = w * p;
-            ds = w * ds;
+            slope = slope_w * slope;  // before ds: softplus's weight alone may be near overflow
         }
-        ds = visible_or<T>(visible, ds, 0);
+        if constexpr (Act::normalised) ds = ds - d;
+        ds = visible_or<T>(visible, slope * ds, 0);
         store(s + c, visible_or<T>(visible, p, 0));
         store(dp + c, ds);
-        sum = sum + ds;
+        if constexpr (sums) sum = sum + ds;
     });
     clear_hidden(s, seen, columns);
     clear_hidden(dp, seen, columns);
@@ -147,12 +153,14 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
     T* const ds = scratch + offset.dscores;
     const T* const k = at(call.k, batch, kv_head, key_block * block.keys);
     score_rows(call, row, k, at(call.v, batch, kv_head, key_block * block.keys), scratch);
+    constexpr bool may_sum = Act::takes_shift || Act::takes_log_prior;
+    const auto differentiate_row = call.dbias ? differentiate<T, Act, may_sum> : differentiate<T, Act, false>;
     for (std::int64_t r = 0; r < row.count; ++r) {
         const std::int64_t i = row.constant[r];
         const T sum =
-            differentiate<T, Act>(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
-                                  row.seen_most, call.row_shift[i], call.row_weight[i], call.row_delta[i]);
-        scratch[offset.dbias + (row_block * block.rows + r) % n.heads_per_kv] += sum;
+            differentiate_row(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
+                              row.seen_most, call.row_shift[i], call.row_weight[i], call.row_delta[i]);
+        if (call.dbias) scratch[offset.dbias + (row_block * block.rows + r) % n.heads_per_kv] += sum;
     }
     const bool ragged = row.seen_least < row.seen_most;
     const std::int64_t row_stride = block.rows * kPanel<T>;

@@ -58,17 +58,32 @@ void share_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t ke
         call, slot / call.v_heads, slot % call.v_heads, key_block, packed_values(call, slot, key_block));
 }
 
-// Calls body(c, visible) for each group of vectors of a row of which the first `seen` elements are visible;
-// visible is null where the whole group is.
+// Calls body(c, prepare(c), visible) for each group of vectors of a row of which the first `seen` elements
+// are visible; visible is null where the whole group is. The next group is prepared before body is called for
+// this one.
+template <class T, class Prepare, class Body>
+inline void for_visible(std::int64_t seen, Prepare prepare, Body body) {
+    constexpr int w = Group<T>::width;
+    if (seen <= 0) return;
+    std::int64_t c = 0;
+    auto prepared = prepare(c);
+    for (; c + w < seen; c += w) {
+        const auto next = prepare(c + w);
+        body(c, prepared, static_cast<const GroupMask<T>*>(nullptr));
+        prepared = next;
+    }
+    if (c + w == seen) {
+        body(c, prepared, static_cast<const GroupMask<T>*>(nullptr));
+    } else {
+        const GroupMask<T> visible = first_of<T>(seen - c);
+        body(c, prepared, &visible);
+    }
+}
 template <class T, class Body>
 inline void for_visible(std::int64_t seen, Body body) {
-    constexpr int w = Group<T>::width;
-    std::int64_t c = 0;
-    for (; c + w <= seen; c += w) body(c, static_cast<const GroupMask<T>*>(nullptr));
-    if (c < seen) {
-        const GroupMask<T> visible = first_of<T>(seen - c);
-        body(c, &visible);
-    }
+    for_visible<T>(
+        seen, [](std::int64_t) { return 0; },
+        [&](std::int64_t c, int, const GroupMask<T>* visible) { body(c, visible); });
 }
 
 // Zeroes the whole groups beyond the visible ones, up to `columns`.
@@ -83,14 +98,20 @@ inline Group<T> visible_or(const GroupMask<T>* visible, Group<T> x, T otherwise)
     return visible ? select(*visible, x, Group<T>(otherwise)) : x;
 }
 
+template <class Act>
+inline constexpr bool shifts = Act::subtracts_maximum || Act::takes_shift;
+
 // Step 2 for one row: s -> phi, and its sum. Flattened, as the activation is worth its speed only when all of
 // it is inlined: shared parts of value and slope are then computed once.
 template <class T, class Act>
 [[gnu::noinline, gnu::flatten]] T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
     Group<T> sum(0);
     const Group<T> b(shift);
-    for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
-        const Group<T> p = visible_or<T>(visible, Act::value(load_group(s + c) + b), 0);
+    const auto prepare = [&](std::int64_t c) {
+        return Act::template prepare<false>(shifts<Act> ? load_group(s + c) + b : load_group(s + c));
+    };
+    for_visible<T>(seen, prepare, [&](std::int64_t c, const auto& x, const GroupMask<T>* visible) {
+        const Group<T> p = visible_or<T>(visible, Act::value(x), 0);
         store(s + c, p);
         if constexpr (Act::normalised) sum = sum + p;
     });
@@ -178,12 +199,13 @@ void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head
 template <class T, class Act>
 void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query, T maximum,
              T sum, T weight, const T* from) {
-    const T factor = !Act::normalised ? weight : sum == 0 ? T(0) : 1 / sum;
+    const T factor = !Act::normalised ? weight * static_cast<T>(Act::value_unit) : sum == 0 ? T(0) : 1 / sum;
     scale_row(from, call.n.value_dim, factor, at(call.o, batch, head, query));
     if constexpr (Act::normalised)
         if (call.lse)
             call.lse[(batch * call.n.query_heads + head) * call.n.queries + query] =
-                (Act::subtracts_maximum ? maximum * static_cast<T>(kLn2) : T(0)) + natural_log(sum);
+                (Act::subtracts_maximum ? maximum * static_cast<T>(kLn2) : T(0)) +
+                natural_log(sum * static_cast<T>(Act::value_unit));
 }
 
 // One block of keys as a task reads it: where k and v lie, or their panels; and what is read after each.

@@ -16,6 +16,13 @@ struct Group {
     static constexpr int width = kGroup * kWidth<T>;
     Vec<T> v[kGroup];
     Group() = default;
+    // Copied vector by vector: g++ copies structs of whole arrays through memory.
+    Group(const Group& x) { *this = x; }
+    Group& operator=(const Group& x) {
+#pragma GCC unroll 8
+        for (int i = 0; i < kGroup; ++i) v[i] = x.v[i];
+        return *this;
+    }
     explicit Group(T x) {
         for (Vec<T>& each : v) each = Vec<T>(x);
     }
@@ -86,6 +93,12 @@ inline Group<T> abs(const Group<T>& x) {
 template <class T>
 inline Group<T> fma(const Group<T>& a, const Group<T>& b, const Group<T>& c) {
     return each<Group<T>>([&](int i) { return fma(a.v[i], b.v[i], c.v[i]); });
+}
+
+// c - a * b.
+template <class T>
+inline Group<T> fnma(const Group<T>& a, const Group<T>& b, const Group<T>& c) {
+    return each<Group<T>>([&](int i) { return fnma(a.v[i], b.v[i], c.v[i]); });
 }
 
 // The larger (smaller) of bound and x; x where x is NaN.

@@ -1,4 +1,4 @@
-// math.hpp: the functions that activations are made of, each accurate to about one ulp.
+// math.hpp: the functions that activations are made of, each accurate to about one ulp; erf, absolutely.
 //
 // Coefficients are weighted minimax fits (Lawson's algorithm on 400 Chebyshev points); the error beside
 // each is that of the fit, in exact arithmetic, over its whole interval.
@@ -25,6 +25,15 @@ inline Group<T> polynomial(Group<T> x, const T (&c)[n]) {
     return y;
 }
 
+// The same by Horner's rule in x: fewer operations, a longer chain.
+template <class T, int n>
+inline Group<T> horner(Group<T> x, const T (&c)[n]) {
+    Group<T> y(c[n - 1]);
+#pragma GCC unroll 16
+    for (int i = n - 2; i >= 0; --i) y = fma(y, x, Group<T>(c[i]));
+    return y;
+}
+
 template <class T>
 struct Coefficients;
 
@@ -34,14 +43,20 @@ struct Coefficients<float> {
     static constexpr float exp2[] = {1.0f,           0.693147203f,   0.240226479f,   0.0555033247f,
                                      0.00961843736f, 0.00133988754f, 0.000153533591f};
     static constexpr float exp2_bias = 127, exp2_round = 12582912;  // 1.5 * 2^23: adding it rounds to integer
-    // log(1 + t) = t P(t - 1/2) on [0, 1]: relative error 3.0e-8.
-    static constexpr float log1p[] = {0.810930219f,   -0.288526665f,   0.132609085f,
-                                      -0.0677114469f, 0.0366338478f,   -0.0202282466f,
-                                      0.0115865543f,  -0.00857446051f, 0.00523253759f};
-    // erfc(y) = e^(-y^2) P(t), t = 1 / (1 + y/2), on [0, 4]: absolute error 8.6e-9; erfc(4) = 1.5e-8.
-    static constexpr float erfc_end = 4, erfc_slope = 0.5f;
-    static constexpr float erfc[] = {0.00865114609f, 0.195340303f,  0.649346139f, -0.592842184f,
-                                     1.25868576f,    -0.621594625f, 0.102413454f};
+    // log2(1 + t) = t N(t) / D(t) on [0, 1]: relative error 1.9e-8.
+    static constexpr float log2_1p_n[] = {1.4426950135f, 1.2510938478f, 0.1785534116f};
+    static constexpr float log2_1p_d[] = {1, 1.3671902264f, 0.4740577072f, 0.0310943939f};
+    // erfc(y / sqrt(log2 e)) = 2^(-y^2) N(y) / D(y) on [0, 4.8]: absolute error 1.2e-7; 2^(-end^2) is 0.
+    static constexpr float erfc_end = 11.2694283f;
+    static constexpr float erfc_n[] = {1.0000001193f, 0.5077162134f, 0.1126529513f};
+    static constexpr float erfc_d[] = {1, 1.4471635612f, 0.7788930604f, 0.1633834329f};
+    // erf(y / sqrt(log2 e)) = y N(y^2) / D(y^2) up to y = erf_end: absolute error 1.5e-8. At
+    // this very end it comes out as 1, with fused operations and without, so that 1 - erf vanishes.
+    static constexpr float erf_end = 4.6849003f, smallest = 1.17549435e-38f;
+    static constexpr float erf_n[] = {0.9394371667f,  0.1107681256f,    0.0211871069f,
+                                      0.00106385364f, 0.0000552437632f, 0.000000273119978f};
+    static constexpr float erf_d[] = {
+        1, 0.3489569993f, 0.0551366490f, 0.00503182917f, 0.000272790532f, 0.00000611681942f};
 };
 
 template <>
@@ -60,25 +75,39 @@ struct Coefficients<double> {
                                       7.0737833276593899437e-9,
                                       4.434770361277511693e-10};
     static constexpr double exp2_bias = 1023, exp2_round = 6755399441055744;  // 1.5 * 2^52
-    // Relative error 9.1e-18.
-    static constexpr double log1p[] = {
-        0.81093021621632876502,     -0.28852709909932388908,    0.13260975375420289862,
-        -0.06768864331096612089,    0.036611854523157903426,    -0.02054881191899169796,
-        0.011833792109664841347,    -0.0069453949791279314424,  0.0041361791216789916358,
-        -0.0024918411227917706301,  0.0015153828260282993112,   -0.00092885816289123495343,
-        0.00057306538218561226658,  -0.00035481595533205627403, 0.00022107456757720525127,
-        -0.00014211662988858503295, 0.00008973209972067440418,  -0.000044795174393274770485,
-        0.000027525583500163796437, -0.00003839043153853813286, 0.000025040919917963140632};
-    // t = 1 / (1 + 0.3 y), on [0, 6]: absolute error 1.5e-17; erfc(6) = 2.2e-17.
-    static constexpr double erfc_end = 6, erfc_slope = 0.3;
-    static constexpr double erfc[] = {
-        -0.000025901088372223709954, 0.16959632163798005315,  0.16789643661966456353, 0.15831312495289548152,
-        0.20696061835655220023,      -0.19667240105201229843, 1.1344756472340332496,  -2.2421987876564677071,
-        3.7733530900368728618,       -4.3724580988710799015,  3.7395928118483065193,  -2.2039973828106174286,
-        0.8254288141895496077,       -0.17688808187346120982, 0.016623788476156247445};
+    // Relative error 5.9e-18.
+    static constexpr double log2_1p_n[] = {1.4426950408889634,    3.5380123150508438,  3.1314387042855629,
+                                           1.2108502088473851,    0.19506210065797025, 0.0098484745445049076,
+                                           3.3057142899644272e-05};
+    static constexpr double log2_1p_d[] = {1,
+                                           2.9523632609638546,
+                                           3.3133962061206459,
+                                           1.7618744244084046,
+                                           0.44976937062229883,
+                                           0.048962717775075562,
+                                           0.0015739215278506777};
+    // On [0, 7.2]: absolute error 7.1e-18.
+    static constexpr double erfc_end = 31.984371;
+    static constexpr double erfc_n[] = {1,
+                                        1.1378312956005721,
+                                        0.66063273391906341,
+                                        0.22844838660066724,
+                                        0.049022882892420599,
+                                        0.006125348446653878,
+                                        0.00034906228726998176,
+                                        -1.2990562620896898e-09};
+    static constexpr double erfc_d[] = {1,
+                                        2.0772685743002257,
+                                        1.9189490899279151,
+                                        1.0254400427616195,
+                                        0.34378646005699443,
+                                        0.0726959886117408,
+                                        0.0090403327484599207,
+                                        0.00051502568442347049};
 };
 
 inline constexpr double kLog2e = 1.4426950408889634074;
+inline constexpr double kSqrtLog2e = 1.2011224087864498158;
 inline constexpr double kLn2 = 0.69314718055994530942;
 
 // 2^x for x up to the exponent's range; exactly 0 below half the smallest normal number (and at -inf), NaN at
@@ -87,30 +116,32 @@ template <class T>
 inline Group<T> exp2(Group<T> x) {
     using C = Coefficients<T>;
     x = at_least(Group<T>(-C::exp2_bias), x);
-    const Group<T> round(C::exp2_round + C::exp2_bias);
-    const Group<T> shifted = x + round;
-    return polynomial(x - (shifted - round), C::exp2) * power_from_bits(shifted);
+    const Group<T> round(C::exp2_round + C::exp2_bias), shifted = x + round;
+    return polynomial(x + (round - shifted), C::exp2) * power_from_bits(shifted);
 }
 
-// e^-x for x >= 0.
+// 2^-x likewise; infinite for x from -(bias + 1) to -(bias + 1/2).
 template <class T>
-inline Group<T> exp_minus(Group<T> x) {
-    return exp2(x * Group<T>(static_cast<T>(-kLog2e)));
-}
-
-// a + log(1 + t) for 0 <= t <= 1.
-template <class T>
-inline Group<T> add_log1p(Group<T> a, Group<T> t) {
-    return fma(t, polynomial(t - Group<T>(static_cast<T>(0.5)), Coefficients<T>::log1p), a);
-}
-
-// erfc(|x|). Its e^(-x^2) is also erf's slope.
-template <class T>
-inline Group<T> erfc_abs(Group<T> x) {
+inline Group<T> exp2_minus(Group<T> x) {
     using C = Coefficients<T>;
-    const Group<T> one(1), y = at_most(Group<T>(C::erfc_end), abs(x));
-    const Group<T> t = one / fma(Group<T>(C::erfc_slope), y, one);
-    return exp_minus(x * x) * polynomial(t, C::erfc);
+    x = at_most(Group<T>(C::exp2_bias), x);
+    const Group<T> round(C::exp2_round + C::exp2_bias), shifted = round - x;
+    return polynomial((round - shifted) - x, C::exp2) * power_from_bits(shifted);
+}
+
+// 2^-(x^2) for x^2 up to the exponent's bias.
+template <class T>
+inline Group<T> exp2_minus_square(Group<T> x) {
+    using C = Coefficients<T>;
+    const Group<T> round(C::exp2_round + C::exp2_bias), shifted = fnma(x, x, round);
+    return polynomial(fnma(x, x, round - shifted), C::exp2) * power_from_bits(shifted);
+}
+
+// log2(1 + t) for 0 <= t <= 1.
+template <class T>
+inline Group<T> log2_1p(Group<T> t) {
+    using C = Coefficients<T>;
+    return t * horner(t, C::log2_1p_n) / horner(t, C::log2_1p_d);
 }
 
 }  // namespace

@@ -61,9 +61,10 @@ inline RowConstants<T> row_constants(const Extents& n, const Parameters<T>& para
     } else {
         const double keys = static_cast<double>(keys_seen(n, query));
         if (keys == 0) return {0, 0};
-        const T shift = parameter.shift ? parameter.shift[head] : static_cast<T>(Act::default_shift(keys));
+        const double shift = parameter.shift ? parameter.shift[head] : Act::default_shift(keys);
         const bool given = Act::takes_weight && parameter.weight != 0;
-        return {shift, static_cast<T>(given ? parameter.weight : Act::default_weight(keys))};
+        return {static_cast<T>(shift * Act::unit),
+                static_cast<T>(given ? parameter.weight : Act::default_weight(keys))};
     }
 }
 

@@ -66,6 +66,19 @@ inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
 #endif
 }
 
+// c - a * b, likewise.
+template <class T>
+inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if XSIMD_VERSION_MAJOR < 9 && defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return _mm512_fnmadd_ps(a, b, c);
+    else
+        return _mm512_fnmadd_pd(a, b, c);
+#else
+    return xsimd::fnma(a, b, c);
+#endif
+}
+
 // The larger (smaller) of bound and x; x where x is NaN. (xsimd's own answer to a NaN changed between
 // versions.)
 #if defined(__SSE2__)
