@@ -7,7 +7,8 @@
 //   4. dq += ds k, in a fixed order of the key blocks
 #pragma once
 
-#include "kernel/forward.hpp"
+#include "kernel/pack.hpp"
+#include "kernel/weigh.hpp"
 
 namespace hone {
 namespace {

@@ -8,9 +8,8 @@
 // Where the keys are cut into chunks, each leaves its m, l and o, and 4 comes when they are joined.
 #pragma once
 
-#include "kernel/in_place.hpp"
-#include "kernel/pack.hpp"
-#include "kernel/rows.hpp"
+#include "kernel/key_block.hpp"
+#include "kernel/weigh.hpp"
 
 namespace hone {
 namespace {
@@ -27,111 +26,6 @@ struct ForwardRows {
     T sum[kMaxRows];
     T shift[kMaxRows], weight[kMaxRows];
 };
-
-template <class T>
-void pack_keys(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t key_block,
-               T* to) {
-    const Extents& n = call.n;
-    const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
-    pack_transposed(StridedRows<T>{at(call.k, batch, head, first), call.k.row_stride}, rows, n.key_dim,
-                    static_cast<T>(call.parameter.score_scale), to);
-}
-
-// Whether a value is not finite.
-template <class T>
-bool pack_values(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t key_block,
-                 T* to) {
-    const Extents& n = call.n;
-    const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
-    return !pack_columns(StridedRows<T>{at(call.v, batch, head, first), call.v.row_stride}, rows, n.value_dim,
-                         call.block.keys * kPanel<T>, to);
-}
-
-// Packs for all blocks of rows.
-template <class T>
-void share_keys(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
-    pack_keys(call, slot / call.k_heads, slot % call.k_heads, key_block, packed_keys(call, slot, key_block));
-}
-template <class T>
-void share_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
-    call.v_odd[slot * call.block.key_blocks + key_block] = pack_values(
-        call, slot / call.v_heads, slot % call.v_heads, key_block, packed_values(call, slot, key_block));
-}
-
-// Calls body(c, prepare(c), visible) for each group of vectors of a row of which the first `seen` elements
-// are visible; visible is null where the whole group is. The next group is prepared before body is called for
-// this one.
-template <class T, class Prepare, class Body>
-inline void for_visible(std::int64_t seen, Prepare prepare, Body body) {
-    constexpr int w = Group<T>::width;
-    if (seen <= 0) return;
-    std::int64_t c = 0;
-    auto prepared = prepare(c);
-    for (; c + w < seen; c += w) {
-        const auto next = prepare(c + w);
-        body(c, prepared, static_cast<const GroupMask<T>*>(nullptr));
-        prepared = next;
-    }
-    if (c + w == seen) {
-        body(c, prepared, static_cast<const GroupMask<T>*>(nullptr));
-    } else {
-        const GroupMask<T> visible = first_of<T>(seen - c);
-        body(c, prepared, &visible);
-    }
-}
-template <class T, class Body>
-inline void for_visible(std::int64_t seen, Body body) {
-    for_visible<T>(
-        seen, [](std::int64_t) { return 0; },
-        [&](std::int64_t c, int, const GroupMask<T>* visible) { body(c, visible); });
-}
-
-// Zeroes the whole groups beyond the visible ones, up to `columns`.
-template <class T>
-inline void clear_hidden(T* row, std::int64_t seen, std::int64_t columns) {
-    constexpr int w = Group<T>::width;
-    for (std::int64_t c = round_up(seen, w); c < columns; c += w) store(row + c, Group<T>(0));
-}
-
-template <class T>
-inline Group<T> visible_or(const GroupMask<T>* visible, Group<T> x, T otherwise) {
-    return visible ? select(*visible, x, Group<T>(otherwise)) : x;
-}
-
-template <class Act>
-inline constexpr bool shifts = Act::subtracts_maximum || Act::takes_shift;
-
-// Step 2 for one row: s -> phi, and its sum. Flattened, as the activation is worth its speed only when all of
-// it is inlined: shared parts of value and slope are then computed once.
-template <class T, class Act>
-[[gnu::noinline, gnu::flatten]] T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
-    Group<T> sum(0);
-    const Group<T> b(shift);
-    const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<false>(shifts<Act> ? load_group(s + c) + b : load_group(s + c));
-    };
-    for_visible<T>(seen, prepare, [&](std::int64_t c, const auto& x, const GroupMask<T>* visible) {
-        const Group<T> p = visible_or<T>(visible, Act::value(x), 0);
-        store(s + c, p);
-        if constexpr (Act::normalised) sum = sum + p;
-    });
-    clear_hidden(s, seen, columns);
-    return Act::normalised ? sum_of(sum) : T(0);
-}
-
-template <class T>
-inline T row_maximum(const T* s, std::int64_t seen) {
-    Group<T> most(-infinity<T>());
-    for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
-        most = at_least(most, visible_or<T>(visible, load_group(s + c), -infinity<T>()));
-    });
-    return max_of(most);
-}
-
-// Of `columns` keys from first_key on, those that a row sees that sees `end` keys in all.
-inline std::int64_t seen_of(std::int64_t end, std::int64_t first_key, std::int64_t columns) {
-    return end <= first_key ? 0 : smaller(end - first_key, columns);
-}
 
 // Steps 2 and 3's rescale of o, where it has begun, for one block of scores of rows [first_row, last_row).
 template <class T, class Act>
@@ -157,23 +51,6 @@ void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t fi
             }
             row.sum[r] += sum;
         }
-    }
-}
-
-// c (+)= a b by rows, of which row r has seen(r) elements that are not 0. Where b is odd (holds a NaN or inf,
-// and some row does not see some key), rows read just what they see: 0 * NaN is NaN.
-template <class T, class B, class Seen>
-void multiply_seen(const T* a, std::int64_t a_stride, std::int64_t rows, B b, bool odd, Seen seen,
-                   std::int64_t columns, T* c, std::int64_t c_stride, bool add) {
-    const T* row[kMaxRows];
-    for (std::int64_t r = 0; r < rows; ++r) row[r] = a + r * a_stride;
-    if (!odd) {
-        multiply(ByRow<T>{row}, rows, b, columns, c, c_stride, add);
-        return;
-    }
-    for (std::int64_t r = 0; r < rows; ++r) {
-        b.depth = seen(r);
-        multiply(ByRow<T>{row + r}, 1, b, columns, c + r * c_stride, c_stride, add);
     }
 }
 
@@ -206,41 +83,6 @@ void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, 
             call.lse[(batch * call.n.query_heads + head) * call.n.queries + query] =
                 (Act::subtracts_maximum ? maximum * static_cast<T>(kLn2) : T(0)) +
                 natural_log(sum * static_cast<T>(Act::value_unit));
-}
-
-// One block of keys as a task reads it: where k and v lie, or their panels; and what is read after each.
-template <class T>
-struct KeyBlock {
-    std::int64_t first, columns;  // keys
-    bool begun;                   // o holds something
-    const T *k, *v, *after_k, *after_v;
-    bool odd;  // v may hold a NaN or inf
-};
-
-template <class T>
-KeyBlock<T> read_key_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                           std::int64_t key_block, bool last, T* scratch) {
-    const std::int64_t first = key_block * call.block.keys;
-    KeyBlock<T> keys = {first, 0, false, nullptr, nullptr, nullptr, nullptr, true};
-    if (call.reading == Reading::in_place) {
-        keys.k = at(call.k, batch, kv_head, first);
-        keys.v = keys.after_k = at(call.v, batch, kv_head, first);
-        keys.after_v = last ? keys.v : at(call.k, batch, kv_head, first + call.block.keys);
-    } else if (call.reading == Reading::own) {
-        T *const k = scratch + call.scratch.packed_k, *const v = scratch + call.scratch.packed_v;
-        pack_keys(call, batch, kv_head, key_block, k);
-        keys.odd = pack_values(call, batch, kv_head, key_block, v);
-        keys.k = keys.after_v = k;
-        keys.v = keys.after_k = v;
-    } else {
-        const std::int64_t k_slot = slot_of(batch, kv_head, call.k_batches, call.k_heads);
-        const std::int64_t v_slot = slot_of(batch, kv_head, call.v_batches, call.v_heads);
-        keys.k = packed_keys(call, k_slot, key_block);
-        keys.v = keys.after_k = packed_values(call, v_slot, key_block);
-        keys.after_v = last ? keys.v : packed_keys(call, k_slot, key_block + 1);
-        keys.odd = call.v_odd[v_slot * call.block.key_blocks + key_block] != 0;
-    }
-    return keys;
 }
 
 // Steps 1 to 3 for rows [first_row, last_row) of a task.
