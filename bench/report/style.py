@@ -17,7 +17,7 @@ KINDS = {
     "single-location model": (PURPLE, "D"),
 }
 NAIVE = (GREY, "x")
-PEERS = [(ORANGE, "v"), (GREEN, "P"), (PURPLE, "D"), (SKY, "^"), (VERMILLION, "X"), (BLACK, "*"), (BLUE, "h")]
+PEERS = [(ORANGE, "v"), (GREEN, "P"), (PURPLE, "D"), (SKY, "^"), (VERMILLION, "X"), (BLACK, "*"), (GREY, "h")]
 
 plt.rcParams.update(
     {
