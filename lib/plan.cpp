@@ -80,7 +80,7 @@ int useful_threads(const Machine& machine, std::int64_t tasks) {
 }
 
 // Rows of a block of forward: as many as allowed; less where blocks are so few that threads would wait for
-// the last ones. (A row's result is the same in a block of any size.)
+// the last ones. (Where k and v are packed, a row's result is the same in a block of any size.)
 std::int64_t balanced_rows(const Extents& n, std::int64_t most, const Machine& machine) {
     const std::int64_t all = n.queries * n.heads_per_kv, heads = n.batch * n.kv_heads;
     const std::int64_t blocks = heads * blocks_of(all, most);
@@ -105,7 +105,8 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
     const bool chunked = rows <= most_rows && n.keys > kChunkKeys;
     const bool in_place = rows <= kFewRows;
-    plan.block = blocks_for(n, chunked ? rows : balanced_rows(n, most_rows, machine),
+    // One block where rows are few: how many they are decides how they are multiplied, and so the bits.
+    plan.block = blocks_for(n, chunked || in_place ? rows : balanced_rows(n, most_rows, machine),
                             in_place ? kInPlaceKeys : kKeys, machine, element);
     const Blocks& block = plan.block;
     plan.chunk_blocks = chunked ? kChunkKeys / block.keys : block.key_blocks;

@@ -20,6 +20,7 @@ namespace {
 const Spec kShapes[] = {
     {.name = "one_head", .queries = 203, .keys = 401, .key_dim = 9, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
     {.name = "few_queries", .query_heads = 2, .queries = 3, .keys = 2101},
+    {.name = "sixteen_queries", .queries = 16, .keys = 90, .key_dim = 37},
     {.name = "some_queries", .query_heads = 2, .queries = 21, .keys = 1501},
     {.name = "many_heads", .batch = 3, .query_heads = 6, .kv_heads = 2, .queries = 67, .keys = 41},
     {.name = "broadcast",

@@ -97,23 +97,20 @@ void attend(const ForwardCall<T>& call, const KeyBlock<T>& keys, ForwardRows<T>&
     T* const s = scratch + call.scratch.scores;
     const bool odd = keys.odd && end[0] < keys.first + columns;
     const auto seen = [&](std::int64_t r) { return seen_of(end[r], keys.first, columns); };
-    const auto weigh_rows = [&] {
+    const auto weigh_and_add = [&](auto v) {
         weigh_block<T, Act>(s, block, row, first_row, last_row, keys.first, columns, o, value_dim,
                             keys.begun);
+        multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
     };
     if (call.reading == Reading::in_place) {
         const Lines<T> k = {keys.k, call.k.row_stride, columns, keys.after_k, call.v.row_stride};
-        const Lines<T> v = {keys.v, call.v.row_stride, columns, keys.after_v, call.k.row_stride};
         multiply_transposed(row.q + first_row, rows, k, key_dim, static_cast<T>(call.parameter.score_scale),
                             s, block.score_stride, scratch + call.scratch.turned);
-        weigh_rows();
-        multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
+        weigh_and_add(Lines<T>{keys.v, call.v.row_stride, columns, keys.after_v, call.k.row_stride});
     } else {
         const Panels<T> k = {keys.k, key_dim * kPanel<T>, key_dim, keys.after_k};
-        const Panels<T> v = {keys.v, block.keys * kPanel<T>, columns, keys.after_v};
         multiply(ByRow<T>{row.q + first_row}, rows, k, columns, s, block.score_stride, false);
-        weigh_rows();
-        multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
+        weigh_and_add(Panels<T>{keys.v, block.keys * kPanel<T>, columns, keys.after_v});
     }
 }
 
