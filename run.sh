@@ -42,7 +42,8 @@ need() {
 need_build_tools() {
     need g++=g++ meson=meson ninja-build=ninja pkg-config=pkg-config python3=python3 cmake=cmake binutils=nm \
         libxsimd-dev=/usr/include/xsimd libgtest-dev=/usr/include/gtest \
-        libbenchmark-dev=/usr/include/benchmark
+        libbenchmark-dev=/usr/include/benchmark libcli11-dev=/usr/include/CLI nlohmann-json3-dev=/usr/include/nlohmann \
+        libeigen3-dev=/usr/include/eigen3 libboost-dev=/usr/include/boost
 }
 
 # need_python MODULE: sets $python to one that has the module: that on the PATH, else Debian's.

@@ -1,0 +1,339 @@
+// sweep_test.cpp: what a sweep writes, keeps, refuses and resumes, in one process.
+#include "sweep/sweep.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "sweep/display.hpp"
+#include "sweep/files.hpp"
+
+namespace single_location {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// A directory of the test's own, and what its runs say on stderr.
+class SweepTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+        out = fs::path(testing::TempDir()) / ("sweep_test_" + std::to_string(getpid()) + test.name());
+        fs::remove_all(out);
+        // A shell's background job ignores it.
+        signal(SIGINT, SIG_DFL);
+    }
+    void TearDown() override { fs::remove_all(out); }
+
+    int run(const Sweep& sweep, bool resume = false) {
+        testing::internal::CaptureStderr();
+        const int status = single_location::run(sweep, out, resume);
+        said = testing::internal::GetCapturedStderr();
+        return status;
+    }
+    bool says(const std::string& words) const { return said.find(words) != std::string::npos; }
+    std::string csv() const { return read_file(out / "map.csv").value_or("none"); }
+    json summary() const { return json::parse(read_file(out / "map.json").value_or("null")); }
+    bool unfinished() const { return fs::exists(out / "map.checkpoint"); }
+    fs::path kept(const std::string& name) const { return out / "map.checkpoint" / name; }
+
+    fs::path out;
+    std::string said;
+};
+
+// What happens to units, and what they did.
+struct Events {
+    int throwing = -1, interrupting = -1;  // the unit, half-way
+    bool saves = true;
+    std::vector<int> begun = {};  // the units
+    std::vector<int> steps = {};  // the first of each
+};
+
+constexpr int kSteps = 8;
+
+Sweep a_sweep(Events& events, int units = 5) {
+    Sweep sweep;
+    sweep.name = "map";
+    sweep.columns = {"unit", "name", "x"};
+    sweep.settings = {{"dim", 1000}, {"seed", 1}, {"model", {{"nu", 2.0}}}};
+    for (int unit = 0; unit < units; ++unit)
+        sweep.units.push_back(
+            {"nu 2/" + std::to_string(unit), 1.0 + unit, [unit, &events](Progress& progress) {
+                 const json& saved = progress.saved();
+                 int step = saved.is_null() ? 0 : saved.at("step").get<int>();
+                 double x = saved.is_null() ? 0.1 * (unit + 1) : saved.at("x").get<double>();
+                 events.begun.push_back(unit);
+                 events.steps.push_back(step);
+                 for (; step < kSteps; ++step) {
+                     if (step == kSteps / 2 && unit == events.throwing)
+                         throw std::runtime_error("x is no number");
+                     if (step == kSteps / 2 && unit == events.interrupting) raise(SIGINT);
+                     progress.done(static_cast<double>(step) / kSteps);
+                     if (events.saves && progress.save_due()) progress.save({{"step", step}, {"x", x}});
+                     x = 3.9 * x * (1 - x);
+                 }
+                 return Result{{{std::int64_t{unit}, "a", x}, {std::int64_t{unit}, "b", -x}}, {{"x", x}}};
+             }});
+    sweep.summarise = [](const std::vector<Result>& results) {
+        json all = json::array();
+        for (const Result& result : results) all.push_back(result.summary.at("x"));
+        return json{{"x", all}};
+    };
+    return sweep;
+}
+
+TEST(SweepFiles, cells_are_quoted_where_needed) {
+    EXPECT_EQ(csv_line({std::int64_t{-3}, "plain", "a,b", "say \"x\"", "two\nlines", ""}),
+              "-3,plain,\"a,b\",\"say \"\"x\"\"\",\"two\nlines\",\n");
+}
+
+TEST(SweepFiles, doubles_are_the_shortest_that_read_back) {
+    EXPECT_EQ(csv_line({0.1, 1.0, -0.0, 1e300, kInfinity, -kInfinity, kNaN, -kNaN}),
+              "0.1,1,-0,1e+300,inf,-inf,nan,nan\n");
+    for (const double value : {1.0 / 3, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, -2.2250738585072011e-308})
+        EXPECT_EQ(std::strtod(csv_line({value}).c_str(), nullptr), value);
+}
+
+TEST(SweepFiles, results_come_back_as_they_were) {
+    const Row row = {
+        std::int64_t{-7},  std::numeric_limits<std::int64_t>::max(), 2.0, 1.0 / 3, -0.0, kInfinity,
+        "text, \"quoted\""};
+    const Result back = decode(encode({{row}, {{"loss", 1.0 / 3}}}), row.size());
+    ASSERT_EQ(back.rows.size(), 1u);
+    EXPECT_EQ(back.rows[0], row);
+    EXPECT_TRUE(std::signbit(std::get<double>(back.rows[0][4])));
+    EXPECT_EQ(back.summary, json({{"loss", 1.0 / 3}}));
+    EXPECT_TRUE(std::isnan(std::get<double>(decode(encode({{{kNaN}}, {}}), 1).rows[0][0])));
+    EXPECT_THROW(decode(encode({{row}, {}}), row.size() + 1), std::runtime_error);
+}
+
+TEST(SweepFiles, the_first_setting_that_differs_is_named) {
+    const json here = {{"dim", 1000}, {"model", {{"nu", 2.0}}}, {"seeds", {1, 2}}};
+    EXPECT_EQ(difference(here, here), "");
+    json there = here;
+    there["dim"] = 500;
+    EXPECT_EQ(difference(there, here), "dim is 500 there and 1000 here");
+    there = here;
+    there["model"]["nu"] = 3.5;
+    EXPECT_EQ(difference(there, here), "model.nu is 3.5 there and 2.0 here");
+    there = here;
+    there["model"].erase("nu");
+    EXPECT_EQ(difference(there, here), "model.nu is not set there and 2.0 here");
+    EXPECT_EQ(difference(here, there), "model.nu is 2.0 there and not set here");
+    there = here;
+    there["seeds"].push_back(3);
+    EXPECT_EQ(difference(there, here), "seeds is [1,2,3] there and [1,2] here");
+}
+
+TEST(SweepDisplay, durations_and_lines) {
+    EXPECT_EQ(duration(4.08), "4.1 s");
+    EXPECT_EQ(duration(9.97), "10 s");
+    EXPECT_EQ(duration(80), "1 min 20 s");
+    EXPECT_EQ(duration(3 * 3600 + 5 * 60 + 7), "3 h 05 min");
+    EXPECT_EQ(duration(2 * 86400 + 4 * 3600), "2 d 4 h");
+    const Standing now{"risk", 9, 24, 0.4, "softmax/nu 2/seed 1", 80, 120.0};
+    EXPECT_EQ(bar_line(now, 100),
+              "risk [##########...............]  40%  9/24  1 min 20 s, about 2 min 00 s left  softmax/nu "
+              "2/seed 1");
+    EXPECT_EQ(bar_line(now, 30).size(), 30u);
+}
+
+TEST_F(SweepTest, rows_are_in_the_order_of_the_units) {
+    Events events;
+    ASSERT_EQ(run(a_sweep(events, 3)), 0) << said;
+    std::vector<std::string> begins;
+    std::istringstream lines(csv());
+    for (std::string line; std::getline(lines, line);) begins.push_back(line.substr(0, 3));
+    EXPECT_EQ(begins, (std::vector<std::string>{"uni", "0,a", "0,b", "1,a", "1,b", "2,a", "2,b"}));
+    const json whole = summary();
+    EXPECT_EQ(whole["experiment"], "map");
+    EXPECT_EQ(whole["settings"]["model"]["nu"], 2.0);
+    EXPECT_EQ(whole["complete"], true);
+    EXPECT_EQ(whole["summary"]["x"].size(), 3u);
+    EXPECT_TRUE(whole["hone"].is_string());
+    EXPECT_FALSE(unfinished());
+    EXPECT_TRUE(says("[1/3] nu 2/0: ")) << said;
+}
+
+TEST_F(SweepTest, others_run_where_a_unit_throws_and_resume_tries_it_again) {
+    Events events;
+    ASSERT_EQ(run(a_sweep(events)), 0);
+    const std::string undisturbed = csv(), json_undisturbed = summary().dump();
+
+    events = {.throwing = 2};
+    EXPECT_EQ(run(a_sweep(events)), 1);
+    EXPECT_TRUE(says("nu 2/2 failed: x is no number")) << said;
+    EXPECT_TRUE(says("1 of 5 failed; --resume will try it again")) << said;
+    EXPECT_EQ(events.begun.size(), 5u);
+    EXPECT_EQ(summary()["complete"], false);
+    EXPECT_EQ(summary()["failed"]["nu 2/2"], "x is no number");
+
+    events = {};
+    EXPECT_EQ(run(a_sweep(events), true), 0);
+    EXPECT_EQ(events.begun, std::vector<int>{2});
+    EXPECT_EQ(csv(), undisturbed);
+    EXPECT_EQ(summary().dump(), json_undisturbed);
+    EXPECT_FALSE(unfinished());
+}
+
+TEST_F(SweepTest, an_interrupted_unit_goes_on_where_it_saved) {
+    Events events;
+    ASSERT_EQ(run(a_sweep(events)), 0);
+    const std::string undisturbed = csv(), json_undisturbed = summary().dump();
+
+    events = {.interrupting = 3};
+    EXPECT_EQ(run(a_sweep(events)), 130);
+    EXPECT_TRUE(says("interrupted: 3 of 5 done; add --resume to go on")) << said;
+    EXPECT_EQ(summary()["complete"], false);
+    EXPECT_EQ(csv(), undisturbed.substr(0, undisturbed.find("\n3,a") + 1));
+    EXPECT_TRUE(fs::exists(kept("3.state")));
+
+    events = {};
+    EXPECT_EQ(run(a_sweep(events), true), 0);
+    EXPECT_TRUE(says("resumed: 3 of 5 done")) << said;
+    EXPECT_EQ(events.begun, (std::vector<int>{3, 4}));
+    EXPECT_EQ(events.steps, (std::vector<int>{kSteps / 2, 0}));
+    EXPECT_EQ(csv(), undisturbed);
+    EXPECT_EQ(summary().dump(), json_undisturbed);
+}
+
+TEST_F(SweepTest, a_unit_that_does_not_save_stops_too) {
+    Events events{.interrupting = 1, .saves = false};
+    Sweep sweep = a_sweep(events);
+    // done() looks for a stop every millisecond.
+    sweep.units[1].run = [](Progress& progress) -> Result {
+        raise(SIGTERM);
+        while (true) progress.done(0.5);
+    };
+    EXPECT_EQ(run(sweep), 130);
+    EXPECT_TRUE(says("interrupted: 1 of 5 done")) << said;
+}
+
+TEST_F(SweepTest, handlers_are_as_before_afterwards_and_what_is_ignored_stays_so) {
+    struct sigaction before, after;
+    signal(SIGTERM, SIG_IGN);
+    sigaction(SIGINT, nullptr, &before);
+    Events events{.interrupting = 1};
+    EXPECT_EQ(run(a_sweep(events)), 130);
+    sigaction(SIGINT, nullptr, &after);
+    EXPECT_EQ(before.sa_handler, after.sa_handler);
+    events = {};
+    Sweep sweep = a_sweep(events);
+    sweep.units[2].run = [unit = sweep.units[2].run](Progress& progress) {
+        raise(SIGTERM);
+        return unit(progress);
+    };
+    EXPECT_EQ(run(sweep, true), 0) << said;
+    EXPECT_EQ(signal(SIGTERM, SIG_DFL), SIG_IGN);
+}
+
+TEST_F(SweepTest, units_save_every_so_often) {
+    Events events{.throwing = 0};
+    Sweep sweep = a_sweep(events, 1);
+    sweep.save_seconds = 0;
+    EXPECT_EQ(run(sweep), 1);
+    events = {};
+    EXPECT_EQ(run(a_sweep(events, 1), true), 0);
+    EXPECT_EQ(events.steps, std::vector<int>{kSteps / 2 - 1});
+}
+
+TEST_F(SweepTest, resume_refuses_other_settings) {
+    Events events{.interrupting = 1};
+    ASSERT_EQ(run(a_sweep(events)), 130);
+    const std::string kept_csv = csv();
+    for (const bool complete : {false, true}) {
+        Sweep other = a_sweep(events);
+        other.settings["dim"] = 500;
+        events = {};
+        EXPECT_EQ(run(other, true), 1);
+        EXPECT_TRUE(says("--resume: " + out.string() +
+                         " holds a run with other settings: dim is 1000 there and 500 here"))
+            << said;
+        EXPECT_TRUE(events.begun.empty());
+        EXPECT_EQ(unfinished(), !complete);
+        EXPECT_EQ(run(a_sweep(events), true), 0);
+    }
+}
+
+TEST_F(SweepTest, a_complete_result_is_recognised) {
+    Events events;
+    ASSERT_EQ(run(a_sweep(events)), 0);
+    events = {};
+    EXPECT_EQ(run(a_sweep(events), true), 0);
+    EXPECT_TRUE(says("holds the complete result already")) << said;
+    EXPECT_TRUE(events.begun.empty());
+}
+
+TEST_F(SweepTest, without_resume_the_checkpoint_is_discarded) {
+    Events events{.interrupting = 3};
+    ASSERT_EQ(run(a_sweep(events)), 130);
+    events = {};
+    EXPECT_EQ(run(a_sweep(events)), 0);
+    EXPECT_TRUE(says("discarding the unfinished run")) << said;
+    EXPECT_EQ(events.begun.size(), 5u);
+    EXPECT_EQ(std::set<int>(events.steps.begin(), events.steps.end()), std::set<int>{0});
+}
+
+TEST_F(SweepTest, nothing_to_resume_is_said) {
+    Events events;
+    EXPECT_EQ(run(a_sweep(events), true), 0);
+    EXPECT_TRUE(says("there is nothing to resume in")) << said;
+    EXPECT_EQ(events.begun.size(), 5u);
+}
+
+// Each file of a checkpoint, cut at several lengths, and with a byte changed.
+TEST_F(SweepTest, damaged_checkpoints_are_computed_again) {
+    Events events;
+    ASSERT_EQ(run(a_sweep(events)), 0);
+    const std::string undisturbed = csv();
+    for (const std::string name : {"1.result", "3.state", "run.json"})
+        for (const double where : {0.0, 0.1, 0.5, 0.95, -0.5}) {
+            events = {.interrupting = 3};
+            ASSERT_EQ(run(a_sweep(events)), 130);
+            std::string text = read_file(kept(name)).value();
+            ASSERT_FALSE(text.empty());
+            const auto n = static_cast<std::size_t>(std::abs(where) * static_cast<double>(text.size()));
+            if (where < 0 && name != "run.json")
+                text[n] ^= 1;
+            else
+                text.resize(n);
+            std::ofstream(kept(name), std::ios::binary) << text;
+            events = {};
+            EXPECT_EQ(run(a_sweep(events), true), 0) << name << " " << where << "\n" << said;
+            EXPECT_TRUE(says("warning: ")) << name << " " << where << "\n" << said;
+            EXPECT_EQ(csv(), undisturbed) << name << " " << where;
+            const std::size_t again = name == "1.result" ? 3 : name == "3.state" ? 2 : 5;
+            EXPECT_EQ(events.begun.size(), again) << name << " " << where;
+        }
+}
+
+TEST_F(SweepTest, an_unwritable_out_is_said_before_any_work) {
+    std::ofstream(out) << "a file, not a directory";
+    Events events;
+    EXPECT_EQ(run(a_sweep(events)), 1);
+    EXPECT_TRUE(says("--out: nothing can be written in " + out.string())) << said;
+    EXPECT_TRUE(events.begun.empty());
+}
+
+TEST_F(SweepTest, a_row_of_another_length_fails_its_unit) {
+    Events events;
+    Sweep sweep = a_sweep(events, 2);
+    sweep.columns.push_back("more");
+    EXPECT_EQ(run(sweep), 1);
+    EXPECT_TRUE(says("nu 2/0 failed: a row has 3 cells and the CSV has 4 columns")) << said;
+}
+
+}  // namespace
+}  // namespace single_location
