@@ -35,10 +35,10 @@ Signal Signal::flipped_spike(double mu, const std::vector<double>& nu) {
 
 Signal Signal::gaussian(const std::vector<double>& mean, const std::vector<double>& variance) {
     require(!mean.empty() && mean.size() == variance.size(),
-            "--gaussian should be as many variances as means, one at least");
-    require(all_finite(mean) && all_finite(variance), "--gaussian should be finite numbers");
+            "--mean and --variance should be as many numbers each, one at least");
+    require(all_finite(mean) && all_finite(variance), "--mean and --variance should be finite numbers");
     require(std::all_of(variance.begin(), variance.end(), [](double v) { return v >= 0; }),
-            "--gaussian: variances should be 0 or more");
+            "--variance should be 0 or more");
     Signal s;
     s.mean_ = mean;
     s.variance_ = variance;
@@ -47,16 +47,16 @@ Signal Signal::gaussian(const std::vector<double>& mean, const std::vector<doubl
 
 Signal Signal::discrete(const std::vector<std::vector<double>>& points, const std::vector<double>& weights) {
     require(!points.empty() && points.size() == weights.size(),
-            "--points should be as many weights as points, one at least");
+            "--point should be given once at least, each with a weight");
     const std::size_t features = points[0].size();
-    require(features > 0, "--points should have one component at least");
+    require(features > 0, "--point should have one component at least");
     for (const auto& point : points)
         require(point.size() == features && all_finite(point),
-                "--points should all have the same number of finite components");
+                "--point should have the same number of finite components each time");
     require(std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0 && std::isfinite(w); }),
-            "--points: weights should be finite and 0 or more");
+            "--point: the weights should be finite and 0 or more");
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-    require(total > 0, "--points: one weight at least should be above 0");
+    require(total > 0, "--point: one weight at least should be above 0");
     Signal s;
     s.points_ = points;
     s.mean_.assign(features, 0);
@@ -72,6 +72,19 @@ Signal Signal::discrete(const std::vector<std::vector<double>>& points, const st
         for (std::size_t f = 0; f < features; ++f)
             s.variance_[f] += s.weights_[i] * std::pow(points[i][f] - s.mean_[f], 2);
     return s;
+}
+
+Signal Signal::scaled(double strength) const {
+    require(std::isfinite(strength), "--strengths should be finite numbers");
+    if (!is_discrete()) {
+        std::vector<double> variance = variance_;
+        for (double& v : variance) v *= strength * strength;
+        return gaussian(mean_, variance);
+    }
+    auto points = points_;
+    for (auto& point : points)
+        for (int f = 0; f < features(); ++f) point[f] = mean_[f] + strength * (point[f] - mean_[f]);
+    return discrete(points, weights_);
 }
 
 void Signal::draw(std::span<const double> uniform, std::span<double> theta) const {

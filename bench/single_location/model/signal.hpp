@@ -17,6 +17,9 @@ class Signal {
     static Signal discrete(const std::vector<std::vector<double>>& points,
                            const std::vector<double>& weights);
 
+    // The same with theta's distance from its mean taken `strength` times as large.
+    Signal scaled(double strength) const;
+
     int features() const { return static_cast<int>(mean_.size()); }
     bool is_discrete() const { return !points_.empty(); }
     const std::vector<std::vector<double>>& points() const { return points_; }

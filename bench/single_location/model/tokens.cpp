@@ -2,6 +2,7 @@
 #include "model/tokens.hpp"
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <stdexcept>
 
 #include "random/random.hpp"
@@ -43,19 +44,20 @@ Tokens::Tokens(const Signal& signal, int tokens, int dim, Directions directions,
     }
 }
 
-void Tokens::make(std::uint64_t first, int count, float* x, int* epsilon) const {
+void Tokens::make(std::uint64_t first, int count, float* x, int* epsilon, double* theta) const {
     const std::int64_t size = static_cast<std::int64_t>(tokens_) * dim_;
     const int features = signal_.features();
     fill_normals(seed_, kNoise, first, count, size, x);
-    std::vector<double> numbers(signal_.uniforms()), theta(features);
+    std::vector<double> numbers(signal_.uniforms()), drawn(features);
     for (int i = 0; i < count; ++i) {
         const std::uint64_t sample = first + i;
         epsilon[i] = static_cast<int>(uniform(seed_, sample, 0) * tokens_);
         for (int n = 0; n < signal_.uniforms(); ++n) numbers[n] = uniform(seed_, sample, 1 + n);
-        signal_.draw(numbers, theta);
+        signal_.draw(numbers, drawn);
+        if (theta) std::copy(drawn.begin(), drawn.end(), theta + std::ptrdiff_t(i) * features);
         float* marked = x + i * size + static_cast<std::int64_t>(epsilon[i]) * dim_;
         for (int f = 0; f < features; ++f) {
-            const float strength = static_cast<float>(theta[f]);
+            const float strength = static_cast<float>(drawn[f]);
             const float* k = directions_.data() + static_cast<std::ptrdiff_t>(f) * dim_;
             for (int d = 0; d < dim_; ++d) marked[d] += strength * k[d];
         }

@@ -54,9 +54,7 @@ Trainer::Trainer(const Tokens& tokens, const Attention& attention, int heads, Lo
     const int dim = tokens.dim();
     const std::size_t queries = static_cast<std::size_t>(heads) * dim, parameters = queries + heads;
     state_.parameters.assign(parameters, static_cast<float>(attention.first_bias));
-    fill_normals(seed, kQueries, 0, heads, dim, state_.parameters.data());
-    const float size = static_cast<float>(options.initial_size / std::sqrt(dim));
-    for (std::size_t i = 0; i < queries; ++i) state_.parameters[i] *= size;
+    set_queries(seed);
     if (options.optimizer == Optimizer::adam) {
         state_.first.assign(parameters, 0);
         state_.second.assign(parameters, 0);
@@ -73,6 +71,23 @@ Trainer::Trainer(const Tokens& tokens, const Attention& attention, int heads, Lo
 }
 
 Trainer::~Trainer() = default;
+
+void Trainer::set_queries(std::uint64_t seed) {
+    const int dim = tokens_.dim(), features = tokens_.signal().features();
+    float* q = state_.parameters.data();
+    fill_normals(seed, kQueries, 0, heads_, dim, q);
+    std::vector<float> overlap(static_cast<std::size_t>(heads_) * features);
+    fill_normals(seed, kOverlaps, 0, heads_, features, overlap.data());
+    const float size = static_cast<float>(options_.initial_size / std::sqrt(dim));
+    for (int h = 0; h < heads_; ++h, q += dim)
+        for (int d = 0; d < dim; ++d) {
+            float along = 0;
+            for (int f = 0; f < features; ++f)
+                along +=
+                    overlap[h * features + f] * tokens_.directions()[static_cast<std::size_t>(f) * dim + d];
+            q[d] = size * q[d] + static_cast<float>(options_.initial_overlap) * along;
+        }
+}
 
 void Trainer::gradients_of_chunk(Worker& worker, int chunk) {
     const int begin = chunk * chunk_, count = std::min(chunk_, options_.batch - begin);

@@ -19,6 +19,8 @@ struct TrainingOptions {
     std::int64_t decay = 0;  // Adam: the rate falls as a cosine to 0 at this step; 0: it stays
     double initial_size =
         0.01;  // of a query: its components are normal with standard deviation size / sqrt(D)
+    // Also along each hidden direction, normal with this standard deviation, at any D.
+    double initial_overlap = 0;
     int threads = 1;
 };
 
@@ -53,6 +55,7 @@ class Trainer {
   private:
     struct Worker;  // one thread's buffers
 
+    void set_queries(std::uint64_t seed);
     void gradients_of_chunk(Worker& worker, int chunk);
     void update(std::int64_t begin, std::int64_t end, double rate);
 

@@ -1,0 +1,108 @@
+// test_set.cpp: blocks of test samples, in double precision, through the library's forward.
+#include "experiment/test_set.hpp"
+
+#include <algorithm>
+
+#include "model/heads.hpp"
+#include "theory/bayes.hpp"
+
+namespace single_location {
+namespace {
+
+constexpr int kBlock = 32;  // samples of one call
+
+}  // namespace
+
+struct TestSet::Buffers {
+    std::vector<float> drawn;
+    std::vector<double> x, theta;
+    std::vector<int> epsilon;
+};
+
+TestSet::TestSet(const Settings& settings, const Signal& signal, const Tokens& trained_on, std::uint64_t seed)
+    : tokens_(settings.tokens),
+      dim_(trained_on.dim()),
+      samples_(settings.samples / kReplicates * kReplicates),
+      threads_(settings.threads),
+      signal_(signal) {
+    const int features = signal.features();
+    directions_ = Eigen::Map<const Eigen::Matrix<float, -1, -1, Eigen::RowMajor>>(
+                      trained_on.directions().data(), features, dim_)
+                      .cast<double>();
+    auto draws = std::make_unique<Draws>(signal, DrawsShape{tokens_, 0, samples_, kReplicates}, seed);
+    bayes_ = bayes_risk(signal, *draws);
+    if (settings.dim == 0)
+        draws_ = std::move(draws);
+    else
+        fresh_ = std::make_unique<Tokens>(trained_on.with_seed(seed));
+}
+
+// Samples first .. first + count - 1; the values are the tokens.
+Samples<double> TestSet::load(Buffers& b, int first, int count) const {
+    const std::size_t size = static_cast<std::size_t>(tokens_) * dim_;
+    b.theta.resize(static_cast<std::size_t>(count) * signal_.features());
+    b.epsilon.assign(count, 0);
+    const double* x = nullptr;
+    if (draws_) {
+        x = draws_->tokens(first);
+        std::copy_n(draws_->theta(first), b.theta.size(), b.theta.begin());
+    } else {
+        b.drawn.resize(count * size);
+        fresh_->make(first, count, b.drawn.data(), b.epsilon.data(), b.theta.data());
+        b.x.assign(b.drawn.begin(), b.drawn.end());
+        x = b.x.data();
+    }
+    return {count, x, dim_, x, static_cast<std::ptrdiff_t>(size), dim_, b.epsilon.data()};
+}
+
+Estimate TestSet::risk(const Attention& attention, const Parameters& at) const {
+    if (draws_) return expect(*draws_, attention, at.queries, at.bias, Wanted::loss, threads_).loss;
+    const int heads = static_cast<int>(at.queries.rows()), blocks = (samples_ + kBlock - 1) / kBlock;
+    std::vector<double> losses(samples_);
+#pragma omp parallel num_threads(threads_)
+    {
+        Heads<double> model(attention, {heads, tokens_, dim_, dim_}, 1.0 / dim_, kBlock);
+        Buffers buffers;
+#pragma omp for schedule(static)
+        for (int b = 0; b < blocks; ++b) {
+            const int first = b * kBlock, count = std::min(kBlock, samples_ - first);
+            model.forward(load(buffers, first, count), at.queries.data(), at.bias.data());
+            std::copy(model.losses().begin(), model.losses().end(), losses.begin() + first);
+        }
+    }
+    std::vector<double> means(kReplicates);
+    for (int i = 0; i < samples_; ++i) {
+        const int each = samples_ / kReplicates;
+        means[i / each] += losses[i] / each;
+    }
+    return over_replicates(means);
+}
+
+void TestSet::weigh(const Attention& attention, const Parameters& at,
+                    const std::function<void(const Weighed&)>& seen) const {
+    const int heads = static_cast<int>(at.queries.rows()), features = signal_.features();
+    const int each = samples_ / kReplicates;
+    const Matrix unit = Matrix::Identity(tokens_, tokens_);
+    Heads<double> model(attention, {heads, tokens_, dim_, tokens_}, 1.0, kBlock);
+    Buffers buffers;
+    Matrix weight(heads, tokens_);
+    for (int first = 0; first < samples_; first += kBlock) {
+        const int count = std::min(kBlock, samples_ - first);
+        Samples<double> samples = load(buffers, first, count);
+        samples.values = unit.data(), samples.value_batch = 0, samples.value_stride = tokens_;
+        model.forward(samples, at.queries.data(), at.bias.data());
+        for (int i = 0; i < count; ++i) {
+            weight = attention.share(heads) *
+                     Eigen::Map<const Matrix>(model.outputs() + std::ptrdiff_t(i) * heads * tokens_, heads,
+                                              tokens_);
+            seen({(first + i) / each, buffers.theta.data() + std::ptrdiff_t(i) * features, buffers.epsilon[i],
+                  weight.data()});
+        }
+    }
+}
+
+Matrix TestSet::overlaps(const Parameters& at) const {
+    return at.queries * directions_.transpose();
+}
+
+}  // namespace single_location

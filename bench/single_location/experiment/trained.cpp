@@ -1,0 +1,136 @@
+// trained.cpp: training that can be interrupted, and the list of what is trained.
+#include "experiment/trained.hpp"
+
+#include <algorithm>
+#include <memory>
+
+namespace single_location {
+namespace {
+
+using nlohmann::json;
+
+// Each start has a seed of its own, the same for all activations.
+std::uint64_t training_seed(const Settings& settings, int start) {
+    return settings.seed * 1000003 + static_cast<std::uint64_t>(start) + 1;
+}
+
+Tokens tokens_of(const Settings& s, const Signal& signal, int start) {
+    const bool limit = s.dim == 0;
+    return Tokens(signal, s.tokens, limit ? signal.features() : s.dim,
+                  limit ? Tokens::Directions::axes : Tokens::Directions::random, training_seed(s, start));
+}
+
+json to_json(const TrainingState& state, double loss) {
+    return {{"step", state.step},
+            {"parameters", state.parameters},
+            {"first", state.first},
+            {"second", state.second},
+            {"loss", loss}};
+}
+
+double load(const json& saved, TrainingState& state) {
+    state.step = saved.at("step").get<std::int64_t>();
+    state.parameters = saved.at("parameters").get<std::vector<float>>();
+    state.first = saved.at("first").get<std::vector<float>>();
+    state.second = saved.at("second").get<std::vector<float>>();
+    return saved.at("loss").get<double>();
+}
+
+Trained train(const Settings& settings, const Case& of, const Tokens& tokens, Progress& progress) {
+    Trained trained = {of, parse_attention(of.activation, settings.tokens), {}, 0};
+    Trainer trainer(tokens, trained.attention, of.heads,
+                    settings.dim ? Trainer::Loss::finite : Trainer::Loss::limit, settings.training(),
+                    training_seed(settings, of.start));
+    TrainingState& state = trainer.state();
+    double loss = progress.saved().is_null() ? 0 : load(progress.saved(), state);
+    const std::int64_t last = std::max<std::int64_t>(1, settings.steps / 10);
+    while (state.step < settings.steps) {
+        progress.done(0.95 * static_cast<double>(state.step) / static_cast<double>(settings.steps));
+        if (progress.save_due()) progress.save(to_json(state, loss));
+        const double now = trainer.step();
+        if (state.step > settings.steps - last) loss += now / static_cast<double>(last);
+    }
+    trained.last_loss = loss;
+    trained.parameters.queries = Eigen::Map<const Eigen::Matrix<float, -1, -1, Eigen::RowMajor>>(
+                                     trainer.queries(), of.heads, tokens.dim())
+                                     .cast<double>();
+    trained.parameters.bias = Eigen::Map<const Eigen::VectorXf>(trainer.bias(), of.heads).cast<double>();
+    return trained;
+}
+
+Result run_case(const Settings& settings, const Case& of, const Measure& measure, Progress& progress) {
+    const Signal signal = settings.signal(of.strength);
+    const Tokens tokens = tokens_of(settings, signal, of.start);
+    const Trained trained = train(settings, of, tokens, progress);
+    const TestSet test(settings, signal, tokens, test_seed(settings));
+    const Estimate risk = test.risk(trained.attention, trained.parameters);
+    Result result;
+    result.summary = {{"activation", of.activation},
+                      {"strength", of.strength},
+                      {"heads", of.heads},
+                      {"start", of.start},
+                      {"risk", risk.value},
+                      {"risk_error", risk.error},
+                      {"bayes", test.bayes().value},
+                      {"bayes_error", test.bayes().error},
+                      {"last_loss", trained.last_loss}};
+    for (Row& own : measure({settings, trained, tokens, test}, result.summary)) {
+        Row row = {of.activation, of.strength, std::int64_t{of.heads}, std::int64_t{of.start}};
+        row.insert(row.end(), own.begin(), own.end());
+        result.rows.push_back(std::move(row));
+    }
+    return result;
+}
+
+bool same_but_start(const json& a, const json& b) {
+    return a.at("activation") == b.at("activation") && a.at("strength") == b.at("strength") &&
+           a.at("heads") == b.at("heads");
+}
+
+// Of each activation, strength and number of heads, the start with the lowest loss in training.
+json best_starts(const std::vector<Result>& results) {
+    json best = json::array();
+    for (const Result& result : results) {
+        const json& one = result.summary;
+        const auto seen =
+            std::find_if(best.begin(), best.end(), [&](const json& b) { return same_but_start(b, one); });
+        if (seen == best.end())
+            best.push_back(one);
+        else if (one.at("last_loss") < seen->at("last_loss"))
+            *seen = one;
+    }
+    return {{"best", best}};
+}
+
+}  // namespace
+
+std::uint64_t test_seed(const Settings& settings) {
+    return settings.seed * 1000003 + 500001;
+}
+
+std::uint64_t choice_seed(const Settings& settings) {
+    return settings.seed * 1000003 + 500002;
+}
+
+Sweep trained_sweep(const Settings& settings, std::vector<std::string> columns, Measure measure) {
+    Sweep sweep;
+    sweep.name = settings.experiment;
+    sweep.columns = {"activation", "strength", "heads", "start"};
+    sweep.columns.insert(sweep.columns.end(), columns.begin(), columns.end());
+    sweep.settings = settings.to_json();
+    sweep.summarise = best_starts;
+    for (const std::string& activation : settings.activations)
+        for (const double strength : settings.strengths)
+            for (const int heads : settings.heads)
+                for (int start = 0; start < settings.starts; ++start) {
+                    const Case of = {activation, strength, heads, start};
+                    const std::string name = activation + ", strength " + json(strength).dump() + ", " +
+                                             std::to_string(heads) + " heads, start " + std::to_string(start);
+                    sweep.units.push_back({name, 2.0 + heads, [=](Progress& progress) {
+                                               return run_case(settings, of, measure, progress);
+                                           }});
+                }
+    return sweep;
+}
+
+}  // namespace single_location
