@@ -34,11 +34,9 @@ void find_together(const Trajectory& t, const Signal& signal, std::vector<Stage>
     const Vector mean = Eigen::Map<const Vector>(signal.mean().data(), signal.features());
     if (mean.norm() == 0) return;
     const auto projection = [&](const Matrix& m) { return (m * mean).mean() / mean.norm(); };
-    double largest = 0;
-    for (const Matrix& m : t.m) largest = std::max(largest, projection(m));
     Eigen::Index feature = 0;
     mean.cwiseAbs().maxCoeff(&feature);
-    if (const auto time = passes(t, projection, largest / 2); time && largest > kVisible)
+    if (const auto time = passes(t, projection, mean.norm() / 2))
         stages.push_back({Stage::Kind::together, static_cast<int>(feature), -1, *time});
 }
 

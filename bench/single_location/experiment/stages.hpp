@@ -24,7 +24,7 @@ struct Stage {
 };
 
 // In the order of time.
-//   together:      the mean head passes half of its largest projection on E[theta]; none where E[theta] = 0
+//   together:      the mean head passes E[theta] / 2 along E[theta]; none where that is 0
 //   part:          the spread of the heads along a direction (standard deviation over the heads) passes half
 //   of its final
 //                  value; none where that is less than 5 times what it began with, or than 0.1
