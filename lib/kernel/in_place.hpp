@@ -187,9 +187,9 @@ inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<T>& 
         }
 }
 
-// From so many rows of fewer features than that on, lanes hold rows rather than features: adding up the lanes
-// of a sum would cost as much as its products.
-inline constexpr std::int64_t kRowsInLanes = 9, kFeaturesInLanes = 256;
+// Where rows fill the lanes and features are fewer than this, lanes hold rows: adding up the lanes of a sum
+// over features would cost as much as its products.
+inline constexpr std::int64_t kFeaturesInLanes = 256;
 
 // c[rows, b's lines] = factor * a b^T as (b a^T)^T, a packed and b by rows, where it lies.
 template <class T>
@@ -228,7 +228,7 @@ template <class T>
                                            T* room) {
     std::int64_t distinct = rows;
     while (distinct > 1 && a[distinct - 1] == a[0]) --distinct;
-    if (distinct >= kRowsInLanes && features < kFeaturesInLanes)
+    if (distinct >= kWidth<T> && features < kFeaturesInLanes)
         multiply_lanes(a, distinct, b, features, factor, c, c_stride, room);
     else
         multiply_dots(a, distinct, b, features, factor, c, c_stride);
