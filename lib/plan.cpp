@@ -60,6 +60,14 @@ Extents extents_of(const hone_problem& p, const hone_activation_info& info) {
             sees};
 }
 
+// Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1: an odd
+// number of cache lines apart, or they would share few sets of it with each other and with the lines.
+std::int64_t width_for(std::int64_t features, bool few_rows, const Machine& machine, std::size_t element) {
+    const std::int64_t width = round_up(features, machine.panel);
+    const std::int64_t cache_line = static_cast<std::int64_t>(64 / element);
+    return few_rows ? (blocks_of(width, cache_line) | 1) * cache_line : width;
+}
+
 Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const Machine& machine,
                   std::size_t element) {
     const std::int64_t all_rows = n.queries * n.heads_per_kv, panel = machine.panel;
@@ -70,8 +78,8 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
     b.key_blocks = std::max<std::int64_t>(blocks_of(n.keys, b.keys), 1);
     // One cache line more than the keys: rows a power of two apart would share few sets of L1.
     b.score_stride = b.keys + static_cast<std::int64_t>(64 / element);
-    b.key_width = round_up(n.key_dim, panel);
-    b.value_width = round_up(n.value_dim, panel);
+    b.key_width = width_for(n.key_dim, all_rows <= kFewRows, machine, element);
+    b.value_width = width_for(n.value_dim, all_rows <= kFewRows, machine, element);
     return b;
 }
 

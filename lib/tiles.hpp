@@ -35,7 +35,7 @@ struct Blocks {
     std::int64_t rows, keys;              // extent of a block
     std::int64_t row_blocks, key_blocks;  // number of blocks
     std::int64_t score_stride;            // between the rows of a block of scores, in elements
-    std::int64_t key_width, value_width;  // key_dim and value_dim, rounded up to whole panels
+    std::int64_t key_width, value_width;  // key_dim and value_dim, rounded up to whole panels at least
 };
 
 template <class T>

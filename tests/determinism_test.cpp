@@ -16,13 +16,24 @@ namespace hone::test {
 namespace {
 
 // One head that is cut into several blocks of rows and of keys; few queries and many keys, as in decoding;
-// many small heads; broadcast inputs whose gradients are sums over everything.
+// many small heads; the queries of all samples and the gradients of all heads the same; broadcast inputs
+// whose gradients are sums over everything.
 const Spec kShapes[] = {
     {.name = "one_head", .queries = 203, .keys = 401, .key_dim = 9, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
     {.name = "few_queries", .query_heads = 2, .queries = 3, .keys = 2101},
     {.name = "sixteen_queries", .queries = 16, .keys = 90, .key_dim = 37},
     {.name = "some_queries", .query_heads = 2, .queries = 21, .keys = 1501},
     {.name = "many_heads", .batch = 3, .query_heads = 6, .kv_heads = 2, .queries = 67, .keys = 41},
+    {.name = "single_location",
+     .batch = 5,
+     .query_heads = 10,
+     .queries = 1,
+     .keys = 22,
+     .key_dim = 301,
+     .value_dim = 301,
+     .share_q = {.batch = true},
+     .share_dout = {.heads = true},
+     .v_is_k = true},
     {.name = "broadcast",
      .batch = 3,
      .query_heads = 4,

@@ -130,6 +130,19 @@ inline void add_broadcasts(std::vector<Spec>& specs) {
                      .share_q = {.batch = true},
                      .v_is_k = true,
                      .quick = true});
+    // As its training has it: long tokens, one gradient for what all heads give together.
+    for (const int heads : {2, 7, 11})
+        specs.push_back({.name = "single_location_" + std::to_string(heads),
+                         .batch = 3,
+                         .query_heads = heads,
+                         .queries = 1,
+                         .keys = 22,
+                         .key_dim = 301,
+                         .value_dim = 301,
+                         .share_q = {.batch = true},
+                         .share_dout = {.heads = true},
+                         .v_is_k = true,
+                         .gradients = WITH_DQ | WITH_PARAMETERS});
     const Spec base = {.name = "", .batch = 3, .query_heads = 4, .kv_heads = 2, .queries = 19, .keys = 23};
     const auto add = [&](const char* name, Shared q, Shared k, Shared v, Shared dout, bool sum) {
         Spec spec = base;

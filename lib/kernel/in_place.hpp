@@ -2,7 +2,10 @@
 // once, from memory, and the speed is that of memory.
 #pragma once
 
+#include <type_traits>
+
 #include "kernel/pack.hpp"
+#include "kernel/rows.hpp"
 
 namespace hone {
 namespace {
@@ -43,26 +46,41 @@ struct ByStreamedRow {
     }
 };
 
-// While b's lines [first, first + count) are read: what comes some 8 KiB later, into L1, a share of it with
-// each tile, as what waits for memory all at once keeps tiles waiting too. (Inlined before g++ finds that a
+// While b's lines [first, first + count) are read: what comes some 8 KiB later, into L1. Each tile brings a
+// share of it, that of rows [row, end_row) of `rows`, as what waits for memory all at once keeps tiles
+// waiting too. Longer lines are streams that the hardware follows by itself. (Inlined before g++ finds that a
 // function which only fetches has no effect, and drops the calls.)
 template <int count, class T>
-[[gnu::always_inline]] inline void fetch_ahead(const Lines<T>& b, std::int64_t first, std::int64_t from,
-                                               std::int64_t columns, std::int64_t share,
-                                               std::int64_t shares) {
-    constexpr int cache_line = 64 / sizeof(T);
-    const std::int64_t ahead = round_up(8192 / static_cast<std::int64_t>(sizeof(T)) / columns + 1, count);
-    for (std::int64_t l = count * share / shares; l < count * (share + 1) / shares; ++l) {
+[[gnu::always_inline]] inline void fetch_ahead(const Lines<T>& b, std::int64_t first, std::int64_t columns,
+                                               std::int64_t row, std::int64_t end_row, std::int64_t rows) {
+    constexpr std::int64_t cache_line = 64 / sizeof(T), longest = 1024 / sizeof(T);
+    if (columns > longest) return;
+    const std::int64_t ahead = round_up(8 * longest / columns + 1, count);
+    for (std::int64_t l = count * row / rows; l < count * end_row / rows; ++l) {
         const T* line = b.line(first + ahead + l);
-        for (std::int64_t i = from; i < from + columns; i += cache_line) __builtin_prefetch(line + i);
+        for (std::int64_t i = 0; i < columns; i += cache_line) __builtin_prefetch(line + i);
     }
 }
 
-// c[rows, columns] += a[rows, lines] b[lines, columns], b's lines from k on; columns is a multiple of the
-// width.
+// Rows of a tile, by the registers: add_lines holds their elements of four lines and a vector of each line,
+// multiply_dots their sums over four lines and a vector of each row.
+inline constexpr int kAddRows = kRegisters == 32 ? 4 : 2;
+inline constexpr int kDotRows = kRegisters == 32 ? 4 : 3;
+inline constexpr int kLines = 4;
+
+// Calls body with `count`, from 1 to most, as a constant.
+template <int most, class Body>
+[[gnu::always_inline]] inline void with_constant(std::int64_t count, Body body) {
+    if (count == most)
+        body(std::integral_constant<int, most>());
+    else if constexpr (most > 1)
+        with_constant<most - 1>(count, body);
+}
+
+// c[rows, columns] (+)= a[rows, lines] b[lines, columns], b's lines from k on, columns [from, end).
 template <int rows, int lines, class T, class A>
-inline void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, std::int64_t from,
-                      std::int64_t columns, T* c, std::int64_t c_stride) {
+[[gnu::noinline]] void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, std::int64_t from,
+                                 std::int64_t end, T* c, std::int64_t c_stride, bool add) {
     const auto strip = a.template strip<rows>(row);
     Vec<T> left[rows][lines];
 #pragma GCC unroll 8
@@ -72,87 +90,106 @@ inline void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, 
     const T* line[lines];
 #pragma GCC unroll 8
     for (int l = 0; l < lines; ++l) line[l] = b.data + (k + l) * b.stride;
-    for (std::int64_t i = from; i < from + columns; i += kWidth<T>) {
+    const auto add_column = [&](std::int64_t i, auto read) {
         Vec<T> right[lines];
 #pragma GCC unroll 8
-        for (int l = 0; l < lines; ++l) right[l] = load(line[l] + i);
+        for (int l = 0; l < lines; ++l) right[l] = read(line[l] + i);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
             T* const to = c + (row + r) * c_stride + i;
-            Vec<T> sum = load(to);
+            Vec<T> sum = add ? load(to) : Vec<T>(0);
 #pragma GCC unroll 8
             for (int l = 0; l < lines; ++l) sum = fma(left[r][l], right[l], sum);
             store(to, sum);
         }
-    }
+    };
+    std::int64_t i = from;
+    for (; i + kWidth<T> <= end; i += kWidth<T>) add_column(i, [](const T* x) { return load(x); });
+    if (i < end) add_column(i, [&](const T* x) { return load_first(x, end - i); });
 }
 
 template <int lines, class T, class A>
 inline void add_lines(A a, std::int64_t rows, const Lines<T>& b, std::int64_t k, std::int64_t from,
-                      std::int64_t columns, T* c, std::int64_t c_stride) {
-    std::int64_t r = 0;
-    for (; r + 2 <= rows; r += 2) {
-        fetch_ahead<lines>(b, k, from, columns, r, rows);
-        fetch_ahead<lines>(b, k, from, columns, r + 1, rows);
-        add_lines<2, lines>(a, r, b, k, from, columns, c, c_stride);
+                      std::int64_t end, std::int64_t columns, T* c, std::int64_t c_stride, bool add) {
+    for (std::int64_t r = 0, count; r < rows; r += count) {
+        count = strip_rows(rows - r, kAddRows);
+        fetch_ahead<lines>(b, k, columns, r, r + count, rows);
+        with_constant<kAddRows>(
+            count, [&](auto n) { add_lines<n, lines>(a, r, b, k, from, end, c, c_stride, add); });
     }
-    if (r == rows) return;
-    fetch_ahead<lines>(b, k, from, columns, r, rows);
-    add_lines<1, lines>(a, r, b, k, from, columns, c, c_stride);
 }
 
 // c[rows, columns] (+)= a[rows, depth] b[depth, columns], a few whole lines at a time, as memory gives them;
-// c stays in L1. Nothing of b beyond its columns is read.
+// c stays in L1, and has room for columns rounded up to whole vectors. Nothing of b beyond its columns is
+// read.
 template <class T, class A>
 [[gnu::noinline]] void multiply(A a, std::int64_t rows, Lines<T> b, std::int64_t columns, T* c,
                                 std::int64_t c_stride, bool add) {
-    constexpr std::int64_t chunk = 1024 / sizeof(T), lines = 4;
-    const std::int64_t whole = columns / kWidth<T> * kWidth<T>;
-    for (std::int64_t r = 0; r < rows && !add; ++r)
-        for (std::int64_t i = 0; i < columns; ++i) c[r * c_stride + i] = 0;
-    for (std::int64_t from = 0; from < whole; from += chunk) {
-        const std::int64_t here = smaller(chunk, whole - from);
+    constexpr std::int64_t chunk = 1024 / sizeof(T);
+    if (b.depth == 0 && !add) clear_rows(c, c_stride, rows, columns);
+    for (std::int64_t from = 0; from < columns; from += chunk) {
+        const std::int64_t end = smaller(from + chunk, columns);
         std::int64_t k = 0;
-        for (; k + lines <= b.depth; k += lines) add_lines<lines>(a, rows, b, k, from, here, c, c_stride);
-        for (; k < b.depth; ++k) add_lines<1>(a, rows, b, k, from, here, c, c_stride);
-    }
-    for (std::int64_t r = 0; r < rows && whole < columns; ++r) {
-        const auto left = a.template strip<1>(r);
-        for (std::int64_t k = 0; k < b.depth; ++k)
-            for (std::int64_t i = whole; i < columns; ++i)
-                c[r * c_stride + i] += left(0, k) * b.data[k * b.stride + i];
+        for (; k + kLines <= b.depth; k += kLines)
+            add_lines<kLines>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
+        for (; k < b.depth; ++k) add_lines<1>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
     }
 }
 
-// Dot products that are taken together: enough to cover the latency of two pipes.
-template <class T>
-inline constexpr int kSums = kWidth<T> > 8 ? kWidth<T> : 8;
-
-// c[j] = factor * a . b's line first + j, kSums of them. A line beyond the last is the last one again.
-template <class T>
-inline void multiply_dots(const T* a, const Lines<T>& b, std::int64_t first, std::int64_t features, T factor,
-                          T* c) {
-    constexpr int w = kWidth<T>;
-    const T* line[kSums<T>];
-    for (int j = 0; j < kSums<T>; ++j) line[j] = b.data + smaller(first + j, b.depth - 1) * b.stride;
-    Vec<T> sum[kSums<T> / w][w];
-#pragma GCC unroll 16
-    for (int j = 0; j < kSums<T>; ++j) sum[j / w][j % w] = Vec<T>(0);
+// c[r, j] = factor * a[r] . b's line first + j, for kLines of them. A line beyond the last is the last one
+// again.
+template <int rows, class T>
+[[gnu::noinline]] void multiply_dots(const T* const* a, const Lines<T>& b, std::int64_t first,
+                                     std::int64_t features, T factor, T* c, std::int64_t c_stride) {
+    constexpr int w = kWidth<T>, vectors = (rows * kLines + w - 1) / w;
+    const T* line[kLines];
+    for (int j = 0; j < kLines; ++j) line[j] = b.data + smaller(first + j, b.depth - 1) * b.stride;
+    Vec<T> sum[vectors][w];
+#pragma GCC unroll 32
+    for (int i = 0; i < vectors * w; ++i) sum[i / w][i % w] = Vec<T>(0);
+    const auto add = [&](auto read) {
+        Vec<T> left[rows];
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) left[r] = read(a[r]);
+#pragma GCC unroll 8
+        for (int j = 0; j < kLines; ++j) {
+            const Vec<T> right = read(line[j]);
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; ++r) {
+                Vec<T>& to = sum[(r * kLines + j) / w][(r * kLines + j) % w];
+                to = fma(left[r], right, to);
+            }
+        }
+    };
     std::int64_t d = 0;
-    for (; d + w <= features; d += w) {
-        const Vec<T> left = load(a + d) * Vec<T>(factor);
+    for (; d + w <= features; d += w) add([&](const T* row) { return load(row + d); });
+    if (d < features) add([&](const T* row) { return load_first(row + d, features - d); });
+    alignas(64) T dot[vectors * w];
 #pragma GCC unroll 16
-        for (int j = 0; j < kSums<T>; ++j)
-            sum[j / w][j % w] = fma(left, load(line[j] + d), sum[j / w][j % w]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < kSums<T> / w; ++i) store(c + i * w, sums_of(sum[i]));
-    for (; d < features; ++d)
-        for (int j = 0; j < kSums<T>; ++j) c[j] += factor * a[d] * line[j][d];
+    for (int i = 0; i < vectors; ++i) store(dot + i * w, sums_of(sum[i]) * Vec<T>(factor));
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+        for (int j = 0; j < kLines; ++j) c[r * c_stride + j] = dot[r * kLines + j];
 }
 
-// From so many rows on, lanes hold rows rather than features.
-inline constexpr std::int64_t kRowsInLanes = 5;
+// c[rows, b's lines] = factor * a b^T, each element the sum over the lanes of its products.
+template <class T>
+inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<T>& b, std::int64_t features,
+                          T factor, T* c, std::int64_t c_stride) {
+    for (std::int64_t first = 0; first < b.depth; first += kLines)
+        for (std::int64_t r = 0, count; r < rows; r += count) {
+            count = strip_rows(rows - r, kDotRows);
+            fetch_ahead<kLines>(b, first, features, r, r + count, rows);
+            with_constant<kDotRows>(count, [&](auto n) {
+                multiply_dots<n>(a + r, b, first, features, factor, c + r * c_stride + first, c_stride);
+            });
+        }
+}
+
+// Where rows fill the lanes and features are fewer than this, lanes hold rows: adding up the lanes of a sum
+// over features would cost as much as its products.
+inline constexpr std::int64_t kFeaturesInLanes = 256;
 
 // c[rows, b's lines] = factor * a b^T as (b a^T)^T, a packed and b by rows, where it lies.
 template <class T>
@@ -182,19 +219,21 @@ inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<T>&
         }
 }
 
-// c[rows, b's lines] = factor * a b^T. c has room for columns rounded up to kSums; `room` is for as
-// many rows, rounded up to panels, of the features and of as many elements as b has lines, rounded up to
-// vectors.
+// c[rows, b's lines] = factor * a b^T. Rows that are row 0 again (where a is broadcast) are copied from it. c
+// has room for columns rounded up to kLines and to vectors; `room` is for as many rows, rounded up to panels,
+// of the features and of as many elements as b has lines, rounded up to vectors.
 template <class T>
 [[gnu::noinline]] void multiply_transposed(const T* const* a, std::int64_t rows, Lines<T> b,
                                            std::int64_t features, T factor, T* c, std::int64_t c_stride,
                                            T* room) {
-    if (rows >= kRowsInLanes) return multiply_lanes(a, rows, b, features, factor, c, c_stride, room);
-    for (std::int64_t first = 0; first < b.depth; first += kSums<T>)
-        for (std::int64_t r = 0; r < rows; ++r) {
-            fetch_ahead<kSums<T>>(b, first, 0, features, r, rows);
-            multiply_dots(a[r], b, first, features, factor, c + r * c_stride + first);
-        }
+    std::int64_t distinct = rows;
+    while (distinct > 1 && a[distinct - 1] == a[0]) --distinct;
+    if (distinct >= kWidth<T> && features < kFeaturesInLanes)
+        multiply_lanes(a, distinct, b, features, factor, c, c_stride, room);
+    else
+        multiply_dots(a, distinct, b, features, factor, c, c_stride);
+    for (std::int64_t r = distinct; r < rows; ++r)
+        for (std::int64_t j = 0; j < b.depth; ++j) c[r * c_stride + j] = c[j];
 }
 
 }  // namespace

@@ -53,6 +53,32 @@ inline void store(T* to, Vec<T> x) {
     x.store_unaligned(to);
 }
 
+// The first `count` < width elements, then zeros; nothing beyond them is read.
+#if defined(__AVX512F__)
+inline Vec<float> load_first(const float* from, std::int64_t count) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+}
+inline Vec<double> load_first(const double* from, std::int64_t count) {
+    return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from);
+}
+#elif defined(__AVX2__)
+inline Vec<float> load_first(const float* from, std::int64_t count) {
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), index));
+}
+inline Vec<double> load_first(const double* from, std::int64_t count) {
+    const __m256i index = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_maskload_pd(from, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), index));
+}
+#else
+template <class T>
+inline Vec<T> load_first(const T* from, std::int64_t count) {
+    alignas(64) T lane[kWidth<T>] = {};
+    for (std::int64_t i = 0; i < count; ++i) lane[i] = from[i];
+    return Vec<T>::load_aligned(lane);
+}
+#endif
+
 // a * b + c, fused wherever the ISA can. xsimd 8's AVX-512 multiplies, then adds.
 template <class T>
 inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
