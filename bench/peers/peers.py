@@ -3,7 +3,8 @@
 Each work is run in rounds, and in each round everyone has a turn, in an order that alternates: so that what the
 machine does meanwhile meets all alike. A ratio is the median over the rounds of peer's time / hone's time in the
 same round, the spread the distance between its quartiles. Agreement is the largest difference between the two
-outputs, or gradients, over the largest value of hone's. How a turn is timed is in worker.py.
+outputs, or gradients, over the largest value of hone's. How a turn is timed is in worker.py. Calls of attention are
+listed in works.py, training steps of the single-location model in training.py.
 
 Everyone returns new memory from every call, as PyTorch does; but onnxruntime, which would copy, writes where it did
 before. hone and the BLAS peer, which let their caller do so, keep their workspace from call to call.
@@ -20,6 +21,8 @@ import numpy
 import blas_peer
 import hone_ctypes
 import report
+import step_ctypes
+import training
 import works
 from worker import PeerError, Worker, calls_in_turn
 
@@ -39,10 +42,21 @@ def make_onnxruntime():
     return onnxruntime_peer.Onnxruntime()
 
 
+def make_torch_step(path):
+    import torch_step
+
+    return torch_step.TorchStep(path)
+
+
+def step_library(build):
+    return build / "bench/peers/libhone_training_step.so"
+
+
 def makers(build):
     """{name: how it is made in its process}, hone first. Not all are there on every machine."""
     hone = str(build / "lib/libhone.so")
     blas = str(build / "bench/peers/libhone_blas_attention.so")
+    step = str(step_library(build))
     return {
         "hone": (hone_ctypes.Hone, hone),
         "hone, rows before heads": (hone_ctypes.Hone, hone, True),
@@ -53,6 +67,9 @@ def makers(build):
         "onnxruntime": (make_onnxruntime,),
         "openblas": (blas_peer.Blas, blas, False),
         "openblas, whole scores": (blas_peer.Blas, blas, True),
+        training.HONE: (step_ctypes.HoneStep, step),
+        training.PYTORCH: (make_torch_step, step),
+        training.TRAFFIC: (step_ctypes.Traffic, step),
     }
 
 
@@ -101,7 +118,11 @@ def time_rounds(workers, seconds, options):
 
 
 def agreement(arrays, truth, names):
-    """The largest difference over the largest value, the worst of the named ones."""
+    """The largest difference over the largest value, the worst of the named ones that there are; None where the peer
+    computes nothing."""
+    if not arrays:
+        return None
+    names = [name for name in names if name in truth]
     differences = [numpy.abs(arrays[n] - truth[n]).max() / numpy.abs(truth[n]).max() for n in names]
     return float(numpy.max(differences))
 
@@ -111,6 +132,8 @@ PARTS = {
     "forward": ([0], ["o"]),
     "backward": ([1], ["dq", "dk", "dv"]),
     "forward+backward": ([0, 1], ["o", "dq", "dk", "dv"]),
+    "step": ([0], ["loss", "dq", "dbias"]),
+    "step on given tokens": ([1], ["given loss", "given dq", "given dbias"]),
 }
 
 
@@ -118,7 +141,7 @@ def rows_of(work, threads, prepared, times):
     """A row for each direction and peer."""
     for direction, name in zip(work.directions, work.names):
         parts, compared = PARTS[direction]
-        for peer, beside in work.peers:
+        for peer, beside in work.peers_of(direction):
             if peer not in times or beside not in times:
                 continue
             hone_seconds = times[beside][:, parts].sum(1)
@@ -135,7 +158,7 @@ def rows_of(work, threads, prepared, times):
                 "hone_seconds": float(numpy.median(hone_seconds)),
                 "peer_seconds": float(numpy.median(peer_seconds)),
                 "rounds": len(ratios),
-                "target": works.target(direction, work, peer),
+                "target": work.target(direction, peer),
                 "remark": prepared[peer][0],
             }
 
@@ -156,6 +179,15 @@ def compare(options):
                 for row in rows_of(work, threads, prepared, times):
                     table.add(row)
         return table.finish()
+
+
+def wanted_works(options):
+    everything = works.quick_works() if options.quick else works.all_works()
+    if step_library(options.build).exists():
+        everything += training.quick_steps() if options.quick else training.all_steps()
+    else:
+        print("The training steps sit out: they were not built; they need what hone-single-location needs.")
+    return [work for work in everything if any(options.filter in name for name in work.names)]
 
 
 def whole_numbers(text):
@@ -191,8 +223,7 @@ def parse(arguments):
         options.seconds = 1 if options.quick else 3
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds and --seconds should be positive")
-    everything = works.quick_works() if options.quick else works.all_works()
-    options.works = [w for w in everything if any(options.filter in name for name in w.names)]
+    options.works = wanted_works(options)
     if not options.works:
         parser.error(f"--filter: no work has '{options.filter}' in its name")
     unknown = set(options.peers or ()) - set(makers(ROOT))

@@ -4,7 +4,8 @@ The file: {"machine": {...}, "versions": {...}, "rows": [...]}, where a row has
 
     work, peer, threads             what was compared
     ratio, spread                   peer's time / hone's: its median over the rounds, and between its quartiles
-    agreement                       the largest difference over the largest value; of backward, the worst gradient's
+    agreement                       the largest difference over the largest value; of backward, the worst gradient's;
+                                    null where the peer computes nothing
     hone_seconds, peer_seconds      medians over the rounds, which are so many:
     rounds
     target                          the least ratio that hone aims at, or null
@@ -16,7 +17,7 @@ import os
 import platform
 
 HEAD = (
-    f"{'work':<58} {'thr':>3}  {'peer':<22} {'hone ms':>9} {'peer ms':>9} {'ratio':>6} {'spread':>6}"
+    f"{'work':<58} {'thr':>3}  {'peer':<30} {'hone ms':>9} {'peer ms':>9} {'ratio':>6} {'spread':>6}"
     f" {'agreement':>9}  target"
 )
 DIFFERENT = 1e-4  # an agreement above this is none
@@ -53,7 +54,7 @@ class Report:
         rows, and all agree."""
         aimed = [row for row in self.rows if row["target"]]
         missed = [row for row in aimed if row["ratio"] < row["target"]]
-        behind = [row for row in self.rows if row["ratio"] < 1]
+        behind = [row for row in self.rows if is_behind(row)]
         print(f"\n{len(self.rows)} rows; of {len(aimed)} with a target {len(missed)} miss it", end="")
         print(f"; a peer is ahead in {len(behind)}.")
         different = [row for row in self.rows if not agrees(row)]
@@ -71,18 +72,24 @@ class Report:
 
 
 def agrees(row):
-    return row["agreement"] <= DIFFERENT
+    return row["agreement"] is None or row["agreement"] <= DIFFERENT
+
+
+def is_behind(row):
+    """Some peers do less than hone: there the target, which is below 1, says how far ahead they may be."""
+    return row["ratio"] < min(1, row["target"] or 1)
 
 
 def line(row):
     note = "" if agrees(row) else "DIFFERS "
     if row["target"]:
         note += f"{row['target']:g}x {'met' if row['ratio'] >= row['target'] else 'missed'}"
-    if row["ratio"] < 1:
+    if is_behind(row):
         note = f"{note} behind".strip()
+    agreement = "" if row["agreement"] is None else f"{row['agreement']:.1e}"
     return (
-        f"{row['work']:<58} {row['threads']:>3}  {row['peer']:<22} {row['hone_seconds'] * 1e3:9.3f}"
-        f" {row['peer_seconds'] * 1e3:9.3f} {row['ratio']:5.2f}x {row['spread']:6.2f} {row['agreement']:9.1e}"
+        f"{row['work']:<58} {row['threads']:>3}  {row['peer']:<30} {row['hone_seconds'] * 1e3:9.3f}"
+        f" {row['peer_seconds'] * 1e3:9.3f} {row['ratio']:5.2f}x {row['spread']:6.2f} {agreement:>9}"
         f"  {note}"
     ).rstrip()
 

@@ -52,6 +52,15 @@ def zero_key(q, k, v):
     return F.scaled_dot_product_attention(q, k, v)
 
 
+def versions():
+    mkl = torch.__config__.show().partition("Math Kernel Library Version ")[2].partition(" ")[0]
+    return {
+        "torch": torch.__version__,
+        "torch cpu capability": torch.backends.cpu.get_cpu_capability(),
+        "torch mkl": mkl,
+    }
+
+
 class Torch:
     """kind: sdpa, eager, compile, zero key."""
 
@@ -59,12 +68,7 @@ class Torch:
         self.kind = kind
 
     def versions(self):
-        mkl = torch.__config__.show().partition("Math Kernel Library Version ")[2].partition(" ")[0]
-        return {
-            "torch": torch.__version__,
-            "torch cpu capability": torch.backends.cpu.get_cpu_capability(),
-            "torch mkl": mkl,
-        }
+        return versions()
 
     def prepare(self, work, threads):
         torch.set_num_threads(threads)

@@ -66,6 +66,21 @@ class Work:
             peers.append(("onnxruntime", "hone, rows before heads"))
         return peers
 
+    def peers_of(self, direction):
+        return self.peers
+
+    def target(self, direction, peer):
+        """The least ratio that hone aims at, or None."""
+        if self.queries < 512:
+            return None
+        if peer == "pytorch eager":
+            return 4.0
+        if peer != "pytorch sdpa":
+            return None
+        if direction == "forward":
+            return 2.0 if self.causal else 1.5
+        return 2.0 if direction == "backward" else None
+
 
 def inputs(work):
     """q, k, v and the gradient of the output, [B, H, N, D]: the same numbers in whichever process asks."""
@@ -86,19 +101,6 @@ def aligned(shape):
     memory = numpy.empty(4 * count + ALIGNMENT, numpy.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + 4 * count].view(numpy.float32).reshape(shape)
-
-
-def target(direction, work, peer):
-    """The least ratio that hone aims at, or None."""
-    if work.queries < 512:
-        return None
-    if peer == "pytorch eager":
-        return 4.0
-    if peer != "pytorch sdpa":
-        return None
-    if direction == "forward":
-        return 2.0 if work.causal else 1.5
-    return 2.0 if direction == "backward" else None
 
 
 def all_works():

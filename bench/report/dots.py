@@ -79,7 +79,8 @@ def activations(report):
         return None
     names = report.activations(shape)
     counts = sorted({report.threads[0], report.threads[-1]})
-    peers = list(dict.fromkeys(p["peer"] for p in report.peers["rows"]))
+    beside = report.select(dtype="f32", shape=shape, threads=1)
+    peers = list(dict.fromkeys(p["peer"] for row in beside for p in report.peer_rows(row)))
     drawn, panels, room = figure(5.6, 2, legend=0.9)
     for axes, direction in zip(panels, ("forward", "backward")):
         for count in counts:
