@@ -2,8 +2,6 @@
 // once, from memory, and the speed is that of memory.
 #pragma once
 
-#include <type_traits>
-
 #include "kernel/pack.hpp"
 #include "kernel/rows.hpp"
 
@@ -68,11 +66,16 @@ inline constexpr int kAddRows = kRegisters == 32 ? 4 : 2;
 inline constexpr int kDotRows = kRegisters == 32 ? 4 : 3;
 inline constexpr int kLines = 4;
 
-// Calls body with `count`, from 1 to most, as a constant.
+template <int n>
+struct Constant {
+    static constexpr int value = n;
+};
+
+// Calls body with `count`, from 1 to most, as a Constant.
 template <int most, class Body>
 [[gnu::always_inline]] inline void with_constant(std::int64_t count, Body body) {
     if (count == most)
-        body(std::integral_constant<int, most>());
+        body(Constant<most>());
     else if constexpr (most > 1)
         with_constant<most - 1>(count, body);
 }
@@ -115,7 +118,7 @@ inline void add_lines(A a, std::int64_t rows, const Lines<T>& b, std::int64_t k,
         count = strip_rows(rows - r, kAddRows);
         fetch_ahead<lines>(b, k, columns, r, r + count, rows);
         with_constant<kAddRows>(
-            count, [&](auto n) { add_lines<n, lines>(a, r, b, k, from, end, c, c_stride, add); });
+            count, [&](auto n) { add_lines<n.value, lines>(a, r, b, k, from, end, c, c_stride, add); });
     }
 }
 
@@ -182,7 +185,7 @@ inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<T>& 
             count = strip_rows(rows - r, kDotRows);
             fetch_ahead<kLines>(b, first, features, r, r + count, rows);
             with_constant<kDotRows>(count, [&](auto n) {
-                multiply_dots<n>(a + r, b, first, features, factor, c + r * c_stride + first, c_stride);
+                multiply_dots<n.value>(a + r, b, first, features, factor, c + r * c_stride + first, c_stride);
             });
         }
 }
