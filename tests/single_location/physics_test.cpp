@@ -2,6 +2,7 @@
 // softmax's floor, the order of the stages, redundant heads.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -103,7 +104,7 @@ TEST(Risk, trained_bayes_softmax_is_on_the_bayes_risk) {
 // half.
 TEST(Risk, softmax_stays_above_a_quarter_for_opposite_spikes_and_falls_towards_it) {
     Settings s = settings("risk");
-    s.mu = 0, s.strengths = {1, 2, 4, 8}, s.starts = 4;
+    s.mu = 0, s.strengths = {1, 4, 16}, s.starts = 3;
     double before = 1;
     for (const json& one : best(risk(s))) {
         const double now = one.at("risk");
@@ -111,47 +112,57 @@ TEST(Risk, softmax_stays_above_a_quarter_for_opposite_spikes_and_falls_towards_i
         EXPECT_LT(now, before) << one;
         before = now;
     }
-    EXPECT_LT(before, 0.3);
+    EXPECT_LT(before, 0.29);
 }
 
-// Of independent code: L 10, mu 1, F 2, H 2. At nu = 6 that one had not trained to the end where a head has a
-// bias (or where all is nearly perfect): there ours may be lower.
+// Of independent code: L 10, mu 1, F 2, H 2; by nu, the Bayes risk and those of the activations below.
+const std::map<double, std::vector<double>> kPrototype = {{1, {0.750, 0.750, 0.769, 0.843, 0.761, 0.773}},
+                                                          {3, {0.173, 0.173, 0.466, 0.435, 0.247, 0.280}},
+                                                          {6, {0.0002, 0.0005, 0.325, 0.185, 0.007, 0.011}}};
+const std::vector<std::string> kOfPrototype = {"bayes_softmax", "softmax", "softmax_1", "softmax_1+b",
+                                               "sigmoid+b"};
+
+// At nu = 6 the prototype had not trained to the end where a head has a bias, or where all is nearly perfect:
+// there a lower risk, down to the Bayes risk, is no failure to reproduce it.
+void expect_prototype(const json& one) {
+    const double nu = one.at("strength"), risk = one.at("risk"), bayes = one.at("bayes");
+    const std::string activation = one.at("activation");
+    const std::vector<double>& row = kPrototype.at(nu);
+    const auto column =
+        std::find(kOfPrototype.begin(), kOfPrototype.end(), activation) - kOfPrototype.begin();
+    const double expected = row.at(1 + column), rounding = nu == 6 ? 5e-5 : 5e-4;
+    const bool untrained = nu == 6 && activation != "softmax" && activation != "softmax_1";
+    EXPECT_LT(risk, 1.03 * expected + rounding) << one;
+    EXPECT_GT(risk, untrained ? bayes - 1e-6 : 0.97 * expected - rounding) << one;
+    const double error = one.at("bayes_error");
+    EXPECT_NEAR(bayes, row[0], 0.03 * row[0] + 2 * error + rounding) << one;
+}
+
 TEST(Risk, the_prototypes_table_is_reproduced) {
-    const std::vector<std::string> activations = {"bayes_softmax", "softmax", "softmax_1", "softmax_1+b",
-                                                  "sigmoid+b"};
-    const double table[3][6] = {{0.750, 0.750, 0.769, 0.843, 0.761, 0.773},
-                                {0.173, 0.173, 0.466, 0.435, 0.247, 0.280},
-                                {0.0002, 0.0005, 0.325, 0.185, 0.007, 0.011}};
     Settings s = settings("risk");
-    s.activations = activations, s.strengths = {1, 3, 6}, s.starts = 4;
-    const std::vector<json> all = best(risk(s));
-    ASSERT_EQ(all.size(), 15u);
-    for (int a = 0; a < 5; ++a)
-        for (int i = 0; i < 3; ++i) {
-            const json& one = all[a * 3 + i];
-            const double risk = one.at("risk"), expected = table[i][a + 1];
-            const bool untrained = i == 2 && (a == 0 || a >= 3);
-            const double rounding = i == 2 ? 5e-5 : 5e-4;
-            EXPECT_LT(risk, 1.03 * expected + rounding) << one;
-            EXPECT_GT(risk, untrained ? double(one.at("bayes")) : 0.97 * expected - rounding) << one;
-            EXPECT_NEAR(one.at("bayes"), table[i][0], 0.03 * table[i][0] + rounding) << one;
-        }
+    s.activations = kOfPrototype, s.strengths = {1, 3}, s.starts = 1;
+    for (const json& one : best(risk(s))) expect_prototype(one);
+    s.strengths = {6}, s.samples = 1 << 17;
+    s.activations = {"bayes_softmax", "softmax_1", "softmax_1+b", "sigmoid+b"};
+    for (const json& one : best(risk(s))) expect_prototype(one);
+    s.activations = {"softmax"}, s.starts = 4;  // of which some get stuck at 0.6
+    for (const json& one : best(risk(s))) expect_prototype(one);
 }
 
 // Of gradient flow from queries of size 0.05.
 TEST(Stages, heads_part_along_the_features_in_the_order_of_their_variances_for_five_seeds) {
-    const Signal signal = Signal::flipped_spike(1.5, {1.1, 1.7});
-    const Attention attention = parse_attention("softmax", 10);
+    const Signal signal = Signal::flipped_spike(1.5, {1.1, 1.6});
+    const Attention attention = parse_attention("softmax", 20);
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        const Draws draws(signal, {10, 4, 2048, 8}, 100 + seed);
-        const Tokens tokens(signal, 10, 3, Tokens::Directions::axes, seed);
+        const Draws draws(signal, {20, 4, 4096, 4}, 100 + seed);
+        const Tokens tokens(signal, 20, 3, Tokens::Directions::axes, seed);
         TrainingOptions options;
         options.initial_size = 0, options.initial_overlap = 0.05;
         Trainer trainer(tokens, attention, 4, Trainer::Loss::limit, options, seed);
         Matrix m(4, 3);
         std::copy(trainer.queries(), trainer.queries() + 12, m.data());
         std::vector<double> times;
-        for (int i = 0; i <= 100; ++i) times.push_back(0.06 * i * i);
+        for (int i = 0; i <= 100; ++i) times.push_back(0.4 * i * i);
         Trajectory path;
         FlowOptions flow;
         flow.threads = 2;

@@ -57,9 +57,9 @@ Settings defaults(const std::string& experiment) {
     s.threads = default_threads();
     if (experiment == "dynamics") {
         s.tokens = 20, s.dim = 1000, s.heads = {8}, s.mu = 1.5, s.nu = {1.6, 1.3, 1.0};
-        s.optimizer = "sgd", s.rate = 1, s.batch = 512, s.steps = 2000;
+        s.optimizer = "sgd", s.rate = 1, s.batch = 256, s.steps = 4000;
         s.initial_size = s.initial_overlap = 0.05;
-        s.samples = 8192;
+        s.samples = 32768;
         return s;
     }
     s.activations = kFewActivations;
