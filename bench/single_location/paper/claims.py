@@ -67,5 +67,5 @@ class Finding:
 
 def listed(words):
     """a, b and c"""
-    words = list(words)
+    words = list(map(str, words))
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

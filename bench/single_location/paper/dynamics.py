@@ -13,6 +13,7 @@ from style import BLACK, GREY, SKY, VERMILLION, Picture
 
 DOTS = 14  # of a run of SGD, over the whole time: more hide the lines
 TICKS = [step * 10.0**power for power in range(-6, 9) for step in (1, 2, 5)]
+APART = 1.2  # times as late, by which sets of draws differ visibly
 MANY = 7  # heads, more than which that end together are counted, not named
 NAMES = {"together": "move together", "part": "part along direction {}"}
 
@@ -30,17 +31,22 @@ def of(run, activation):
     return next(one for one in run.summary if one["activation"] == activation)
 
 
-def stages(summary, source="theory"):
-    """[(time, stage)], one for each that a run found, at the mean of the runs' times, in the order of time."""
-    times = collections.defaultdict(list)
-    stage_of = {}
-    for single in summary.get(source, []):
+def stages(summary):
+    """[(time, stage)] of theory, one for each that a set of draws found, at the mean of their times, in the order
+    of time. A stage's "range" is from the least of those to the most."""
+    times, stage_of = collections.defaultdict(list), {}
+    for single in summary["theory"]:
         for stage in single["stages"]:
             times[stage["stage"]].append(stage["time"])
             stage_of[stage["stage"]] = stage
-    return sorted(
-        ((statistics.fmean(all_), stage_of[name]) for name, all_ in times.items()), key=lambda s: s[0]
-    )
+    found = [(statistics.fmean(t), stage_of[name] | {"range": (min(t), max(t))}) for name, t in times.items()]
+    return sorted(found, key=lambda one: one[0])
+
+
+def told_time(time, stage):
+    """The mean over the sets of draws, or from the least to the most where these are far apart."""
+    least, most = stage["range"]
+    return f"t = {time:.3g}" if most < APART * least else f"t = {least:.3g} to {most:.3g}"
 
 
 def short(stage):
@@ -194,7 +200,7 @@ def rows_of_names(found, span, width):
 
     names = []
     for time, stage in found:
-        text = f"{short(stage)}: t = {time:.3g}"
+        text = f"{short(stage)}: {told_time(time, stage)}"
         wide = 0.52 * SMALL * (len(text) + 2) / width
         x = math.log(time / span[0]) / math.log(span[1] / span[0])
         names.append((time, text, x + wide > 1.08, wide, x))

@@ -181,41 +181,38 @@ def surplus(lines, most):
     return found
 
 
-def prune(run):
-    points, found = run.points(), []
+def cost_in_words(share):
+    """Of pruning, as a share of the risk with all heads."""
+    if share < -LITTLE:
+        return "a gain, as the surplus does harm"
+    return "no cost" if share <= 0 else "little cost" if share < LITTLE else "NOT a little cost"
+
+
+def pruned(run):
+    """(activation, {heads kept: risk}) of the best start of each."""
     for one in run.best():
         rows = run.select(activation=one["activation"], start=one["start"], heads=one["heads"])
-        risks = {int(row["kept"]): row["risk"] for row in rows}
-        full = max(risks)
-        if points is None or points >= full:
-            continue
-        cost = risks[points] - risks[full]
-        text = f"{words(one['activation'])}: {number(risks[full])} with {full} heads"
-        text += f", {number(risks[points])} pruned to {points}"
-        text += f" ({cost / risks[full]:+.1%})".replace("-", "−")
+        yield one["activation"], {int(row["kept"]): row["risk"] for row in rows}
+
+
+def prune(run):
+    points, full = run.points(), run.settings["heads"][0]
+    lowest = [f"{words(name)} {min(risks, key=risks.get)}" for name, risks in pruned(run)]
+    found = [Finding(f"Heads kept where the risk is lowest: {', '.join(lowest)}.")]
+    if points is None:
+        return [Finding("A Gaussian θ has no points that heads could be more than."), *found]
+    if points >= full:
+        return [Finding(f"Of at most {full}, with {points} points, no head is redundant."), *found]
+    costs = []
+    for name, risks in pruned(run):
+        share = risks[points] / risks[full] - 1
+        text = f"{words(name)}: {number(risks[full])} with {full} heads, {number(risks[points])} pruned to {points}"
+        text += f" ({share:+.1%})".replace("-", "−")
         if points > 1:
             text += f", {number(risks[points - 1])} with one fewer"
-        little = cost < LITTLE * risks[full]
-        claimed = one["activation"] in (SUM, MEAN, SINK, BAYES)
-        text += ": a gain." if cost < 0 else ": little cost." if little else ": NO little cost."
-        found.append(Finding(text, little if claimed else None))
-    if not found:
-        found.append(
-            Finding(
-                "There are no more heads than points, so none is redundant: see --heads, --nu and --point."
-            )
-        )
-    return found + [lowest_pruned(run)]
-
-
-def lowest_pruned(run):
-    """With how many heads the risk is lowest."""
-    told = []
-    for one in run.best():
-        rows = run.select(activation=one["activation"], start=one["start"], heads=one["heads"])
-        least = min(rows, key=lambda row: row["risk"])
-        told.append(f"{words(one['activation'])} {least['kept']:g}")
-    return Finding(f"Heads kept where the risk is lowest: {', '.join(told)}.")
+        claimed = name in (SUM, MEAN, SINK, BAYES)
+        costs.append(Finding(f"{text}: {cost_in_words(share)}.", share < LITTLE if claimed else None))
+    return costs + found
 
 
 def noise(run):

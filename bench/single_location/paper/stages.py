@@ -5,14 +5,29 @@ import statistics
 
 import dynamics
 from claims import CLOSE, Finding, listed
+from dynamics import told_time
 from look import number, words
 
 UNDECIDED = 0.25  # of the largest overlap: a head with less is on neither side
 
 
 def of_parting(found):
-    """{direction: time}"""
-    return {stage["direction"]: time for time, stage in found if stage["kind"] == "part"}
+    """{direction: (time, its stage)}, in the order of time."""
+    return {stage["direction"]: (time, stage) for time, stage in found if stage["kind"] == "part"}
+
+
+def orders(summary, source):
+    """Of each run the directions along which heads part, in the order of time."""
+    return [
+        [stage["direction"] for stage in single["stages"] if stage["kind"] == "part"]
+        for single in summary[source]
+    ]
+
+
+def by_variance(run):
+    """The directions along which theta varies, from the largest variance on."""
+    variances = {n: v for n, v in enumerate(run.variances(), 1) if v > 0}
+    return sorted(variances, key=lambda n: -variances[n])
 
 
 def rates_of(summary):
@@ -23,58 +38,64 @@ def rates_of(summary):
     return rates
 
 
-def rate_at(rates, n):
-    return f"rate {rates[n][0]:.2g} ± {rates[n][1]:.1g}" if n in rates else "the Hessian names no rate"
-
-
 def together(found, parting):
-    times = [time for time, stage in found if stage["kind"] == "together"]
+    times = [(time, stage) for time, stage in found if stage["kind"] == "together"]
     if not times:
-        return Finding(
-            "The heads do not move along the mean signal, in theory, by the end of the run.", False
-        )
-    text = f"In theory the heads move together along the mean signal at t = {times[0]:.3g}"
+        return Finding("In theory the heads do not move along the mean signal by the end of the run.", False)
+    text = f"In theory the heads move together along the mean signal at {told_time(*times[0])}"
     if not parting:
         return Finding(f"{text}, and do not part along any direction by the end of the run.")
-    first = min(parting.values())
-    before = times[0] < first
+    first = next(iter(parting.values()))
+    before = times[0][0] < first[0]
     return Finding(
-        f"{text}, {'before' if before else 'NOT before'} they first part at t = {first:.3g}.", before
+        f"{text}, {'before' if before else 'NOT before'} they part, at {told_time(*first)}.", before
     )
 
 
-def order(run, parting, rates, end):
-    """In which order heads part, against the variances and the Hessian's rates."""
-    variances = {n: v for n, v in enumerate(run.variances(), 1) if v > 0}
-    by_variance = sorted(variances, key=lambda n: -variances[n])
-    found = sorted(parting, key=parting.get)
-    if not found:
+def order(run, summary, parting, end):
+    """In which order heads part, in theory and by SGD, against the variances of theta."""
+    expected, findings = by_variance(run), []
+    if not parting:
         return [
-            Finding(
-                f"Along none of the directions {listed(map(str, by_variance))} do they part by t = {end:.4g}.",
-                False,
-            )
+            Finding(f"In theory they do not part along direction {listed(expected)} by t = {end:.4g}.", False)
         ]
-    at = listed(f"{n} at t = {parting[n]:.3g} ({rate_at(rates, n)})" for n in found)
-    agrees = found == by_variance[: len(found)]
+    at = listed(f"{n} at {told_time(*parting[n])}" for n in parting)
+    agrees = list(parting) == expected[: len(parting)]
     text = f"They part along direction {at}: {'' if agrees else 'NOT '}from the largest variance to the smallest."
-    findings = [Finding(text, agrees)]
-    missing = [str(n) for n in by_variance if n not in parting]
+    findings.append(Finding(text, agrees))
+    others = [o for o in orders(summary, "theory") if o != expected[: len(o)]]
+    if agrees and others:
+        told = "; ".join(listed(o) for o in others)
+        text = f"That is on average: {len(others)} of the {run.settings['sets']} sets of draws "
+        findings.append(
+            Finding(f"{text}{'finds' if len(others) == 1 else 'find'} ANOTHER order ({told}).", False)
+        )
+    missing = [n for n in expected if n not in parting]
     if missing:
         findings.append(Finding(f"Along direction {listed(missing)} they have not parted by t = {end:.4g}."))
-    by_rate = sorted((n for n in variances if n in rates), key=lambda n: -rates[n][0])
-    same = found == [n for n in by_rate if n in parting]
-    unstable = all(rates[n][0] > 0 for n in found if n in rates)
-    if not by_rate:
-        return findings
-    text = f"The Hessian's rates, the fastest first, name the directions {listed(map(str, by_rate))}: "
+    by_sgd = orders(summary, "sgd")
+    if any(by_sgd):
+        told = "; ".join(listed(o) if o else "none" for o in by_sgd)
+        same = all(o == expected[: len(o)] for o in by_sgd)
+        text = f"Run by run, SGD parts along direction {told}: {'the same' if same else 'ANOTHER'} order."
+        findings.append(Finding(text, same))
+    return findings
+
+
+def predicted(run, summary, parting):
+    """Whether the Hessian where heads are equal names the order, and how late the slow partings are."""
+    rates = rates_of(summary)
+    by_rate = sorted((n for n in by_variance(run) if n in rates), key=lambda n: -rates[n][0])
+    told = listed(f"{n} ({rates[n][0]:.2g} ± {rates[n][1]:.1g})" for n in by_rate)
+    same = list(parting) == [n for n in by_rate if n in parting]
+    text = f"The Hessian's rates, the fastest first: direction {told}; "
     text += "the order that was found" if same else "NOT the order that was found"
-    findings.append(
-        Finding(text + ("." if unstable else ", but not all of them as unstable."), same and unstable)
-    )
-    if len(found) > 2:
-        ratio = parting[found[2]] / parting[found[1]]
-        findings.append(Finding(f"The third parting comes {ratio:.2g} times as late as the second."))
+    unstable = all(rates[n][0] > 0 for n in parting if n in rates)
+    text += "." if unstable else ", and NOT all as unstable."
+    findings = [Finding(text, same and unstable)] if by_rate else []
+    if len(parting) > 2:
+        second, third = (time for time, _ in list(parting.values())[1:3])
+        findings.append(Finding(f"The third parting comes {third / second:.2g} times as late as the second."))
     return findings
 
 
@@ -94,8 +115,8 @@ def agreement(summary, starts):
         f"single runs spread by {number(spread)}, and the theory's own error is {number(error)}: "
     )
     text += "no further than these explain." if close else "FURTHER than these explain."
-    if error > 2 * spread:
-        text += " Most of it is the theory's error: more --samples would tell more."
+    if close and error > 2 * spread:
+        return Finding(text + " But the theory's error is most of that: more --samples would tell.")
     return Finding(text, close)
 
 
@@ -150,11 +171,10 @@ def findings(run):
         summary = dynamics.of(run, activation)
         found = dynamics.stages(summary)
         parting = of_parting(found)
-        rates = rates_of(summary)
         end = max(row["time"] for row in run.rows)
-        mine = [together(found, parting), *order(run, parting, rates, end)]
+        mine = [together(found, parting), *order(run, summary, parting, end)]
         if parting:
-            mine.append(changes(summary))
+            mine += [*predicted(run, summary, parting), changes(summary)]
             if "nu" in run.settings:  # of other P_theta an even split is not expected
                 mine.append(evenness(run, activation, parting))
         mine += [agreement(summary, run.settings["starts"]), loss(run, activation, summary)]
