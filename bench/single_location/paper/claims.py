@@ -62,7 +62,7 @@ class Finding:
 
     @property
     def mark(self):
-        return {True: "agrees", False: "disagrees", None: ""}[self.agrees]
+        return {True: "agrees", False: "disagrees", None: "told"}[self.agrees]
 
 
 def listed(words):

@@ -1,11 +1,11 @@
 """dynamics.py: the picture of overlaps over time: theory as lines, SGD as dots, the stages marked and named."""
 
 import collections
-import math
 import re
 import statistics
 
 import look
+import marks
 import matplotlib.pyplot as plt
 import style
 from look import SMALL, words
@@ -13,9 +13,7 @@ from style import BLACK, GREY, SKY, VERMILLION, Picture
 
 DOTS = 14  # of a run of SGD, over the whole time: more hide the lines
 TICKS = [step * 10.0**power for power in range(-6, 9) for step in (1, 2, 5)]
-APART = 1.2  # times as late, by which sets of draws differ visibly
 MANY = 7  # heads, more than which that end together are counted, not named
-NAMES = {"together": "move together", "part": "part along direction {}"}
 
 
 def curves(run, activation, source, quantity):
@@ -29,29 +27,6 @@ def curves(run, activation, source, quantity):
 
 def of(run, activation):
     return next(one for one in run.summary if one["activation"] == activation)
-
-
-def stages(summary):
-    """[(time, stage)] of theory, one for each that a set of draws found, at the mean of their times, in the order
-    of time. A stage's "range" is from the least of those to the most."""
-    times, stage_of = collections.defaultdict(list), {}
-    for single in summary["theory"]:
-        for stage in single["stages"]:
-            times[stage["stage"]].append(stage["time"])
-            stage_of[stage["stage"]] = stage
-    found = [(statistics.fmean(t), stage_of[name] | {"range": (min(t), max(t))}) for name, t in times.items()]
-    return sorted(found, key=lambda one: one[0])
-
-
-def told_time(time, stage):
-    """The mean over the sets of draws, or from the least to the most where these are far apart."""
-    least, most = stage["range"]
-    return f"t = {time:.3g}" if most < APART * least else f"t = {least:.3g} to {most:.3g}"
-
-
-def short(stage):
-    """A stage's name for the picture: "part along direction 2", "head 3 changes sides along direction 2"."""
-    return NAMES.get(stage["kind"], stage["stage"]).format(stage["direction"])
 
 
 def signed(value):
@@ -183,96 +158,54 @@ def draw_loss(axes, run, activation, span):
     )
 
 
-def rows_of_names(found, span, width):
-    """[(time, text, row, whether the text is left of its line)], and how many rows. In this order few lines cross
-    names: first those right of their line, from the latest on, then those left of it, from the earliest on.
-    """
-    rows, placed = [], []
-
-    def place(time, text, left, wide, x):
-        taken = (x - wide, x) if left else (x, x + wide)
-        free = [n for n, row in enumerate(rows) if all(b <= taken[0] or taken[1] <= a for a, b in row)]
-        if not free:
-            rows.append([])
-        row = free[0] if free else len(rows) - 1
-        rows[row].append(taken)
-        placed.append((time, text, row, left))
-
-    names = []
-    for time, stage in found:
-        text = f"{short(stage)}: {told_time(time, stage)}"
-        wide = 0.52 * SMALL * (len(text) + 2) / width
-        x = math.log(time / span[0]) / math.log(span[1] / span[0])
-        names.append((time, text, x + wide > 1.08, wide, x))
-    for name in sorted(names, key=lambda name: (name[2], name[0] if name[2] else -name[0])):
-        place(*name)
-    return placed, len(rows)
+def caption(run, activation):
+    s = run.settings
+    sets = f"the mean over {s['sets']} sets of draws" if s["sets"] > 1 else "of one set of draws"
+    runs = f"{s['starts']} run{'s' if s['starts'] > 1 else ''} of SGD from the same queries"
+    return (
+        f"{words(activation)}, L = {s['tokens']}, D = {s['dim']}, H = {s['heads'][0]}, batches of {s['batch']}. "
+        f"Lines: theory in the limit of large D with the noise of minibatches, {sets}, in a band for their "
+        f"range; dots: {runs}. A colour is a head, with its number at the end of its line. Dashed verticals: "
+        "stages found in theory, each where it is half done."
+    )
 
 
-def mark_stages(panels, strip, placed):
-    """Vertical lines through all panels, up to their names in the strip above."""
-    for time, text, row, left in placed:
-        for panel in panels:
-            panel.axvline(time, color="#555555", linewidth=0.9, linestyle=(0, (3, 3)), zorder=1.2)
-        strip.plot([time, time], [0, row + 0.9], color="#555555", linewidth=0.9, linestyle=(0, (3, 3)))
-        strip.annotate(
-            text,
-            (time, row + 0.5),
-            xytext=(-4 if left else 4, 0),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            fontsize=SMALL,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-        )
-
-
-def title(found, heads):
-    parting = [str(stage["direction"]) for _, stage in found if stage["kind"] == "part"]
-    together = any(stage["kind"] == "together" for _, stage in found)
-    if not parting:
-        return f"{heads} heads {'move together and ' if together else ''}have not parted by the end"
-    along = f"direction {', then '.join(parting)}"
-    return f"{heads} heads {'move together, then part' if together else 'part'} along {along}"
+def panels_and_strip(directions, rows):
+    """A figure, its panels, which share the time, and above them a strip for so many rows of names."""
+    strip_height, height = 0.22 * max(rows, 0.1), 1.75
+    drawn = plt.figure(figsize=(8, 0.6 + strip_height + height * (directions + 1)))
+    grid = drawn.add_gridspec(directions + 2, 1, height_ratios=[strip_height] + [height] * (directions + 1))
+    panels = [drawn.add_subplot(grid[1, 0])]
+    panels += [drawn.add_subplot(grid[n, 0], sharex=panels[0]) for n in range(2, directions + 2)]
+    for panel in panels[:-1]:
+        panel.tick_params(labelbottom=False, which="both")
+    strip = drawn.add_subplot(grid[0, 0], sharex=panels[0])
+    strip.set_ylim(0, max(rows, 0.1))
+    strip.axis("off")
+    return drawn, panels, strip
 
 
 def draw(run, activation):
     """The picture of one activation: a panel for each direction, one for the loss, all over the same time."""
-    found = stages(of(run, activation))
+    found = marks.stages(of(run, activation))
     times = [row["time"] for row in run.select(activation=activation, source="theory") if row["time"] > 0]
     span = (max(min(times), min([time for time, _ in found], default=0) / 20), max(times))
-    placed, rows = rows_of_names(found, span, width=460)
+    placed, rows = marks.rows_of_names(found, span, width=460)
     directions = len(run.variances())
-    drawn = plt.figure(figsize=(8, 0.6 + 0.22 * rows + 1.75 * (directions + 1)))
-    grid = drawn.add_gridspec(
-        directions + 2, 1, height_ratios=[0.22 * max(rows, 0.1)] + [1.75] * (directions + 1)
-    )
-    panels = [drawn.add_subplot(grid[1, 0])]
-    panels += [drawn.add_subplot(grid[n, 0], sharex=panels[0]) for n in range(2, directions + 2)]
+    drawn, panels, strip = panels_and_strip(directions, rows)
     panels[0].set(xscale="log", xlim=span)
     for direction, panel in enumerate(panels[:-1], 1):
         draw_direction(panel, run, activation, direction, span)
     draw_loss(panels[-1], run, activation, span)
-    strip = drawn.add_subplot(grid[0, 0], sharex=panels[0])
-    strip.set_ylim(0, max(rows, 0.1))
-    strip.axis("off")
-    mark_stages(panels, strip, placed)
-    for panel in panels[:-1]:
-        panel.tick_params(labelbottom=False, which="both")
+    marks.mark(panels, strip, placed)
     style.plain_numbers(panels[0].xaxis, [x for x in TICKS if span[0] <= x <= span[1]])
     panels[-1].set_xlabel("time t = η × steps")
-    s = run.settings
-    sets = f"the mean over {s['sets']} sets of draws" if s["sets"] > 1 else "of one set of draws"
     first = activation == run.activations[0]
     return Picture(
         "dynamics" if first else "dynamics_" + re.sub(r"\W+", "_", activation),
         drawn,
-        title(found, s["heads"][0]),
+        marks.title(found, run.settings["heads"][0]),
         f"{directions + 1} line charts over time on a logarithmic axis: each head's overlap with each hidden "
         f"direction, then the loss; {len(found)} stages are marked by vertical lines.",
-        f"{words(activation)}, L = {s['tokens']}, D = {s['dim']}, H = {s['heads'][0]}, batches of {s['batch']}. "
-        f"Lines: theory in the limit of large D with the noise of minibatches, {sets}, in a band for "
-        f"their range; dots: {s['starts']} run{'s' if s['starts'] > 1 else ''} of SGD from the same "
-        "queries. A colour is a head, with its number at the end of its line. Dashed verticals: stages found "
-        "in theory, each where it is half done.",
+        caption(run, activation),
     )

@@ -4,9 +4,10 @@ import math
 import statistics
 
 import dynamics
+import marks
 from claims import CLOSE, Finding, listed
-from dynamics import told_time
 from look import number, words
+from marks import told_time
 
 UNDECIDED = 0.25  # of the largest overlap: a head with less is on neither side
 
@@ -142,7 +143,7 @@ def evenness(run, activation, parting):
 
 
 def changes(summary):
-    moved = [stage["stage"] for _, stage in dynamics.stages(summary) if stage["kind"] == "changes_side"]
+    moved = [stage["stage"] for _, stage in marks.stages(summary) if stage["kind"] == "changes_side"]
     if not moved:
         return Finding("No head changes sides after it has been clearly on one.")
     return Finding(f"On the way, {listed(moved)}.")
@@ -169,7 +170,7 @@ def findings(run):
     every = []
     for activation in run.activations:
         summary = dynamics.of(run, activation)
-        found = dynamics.stages(summary)
+        found = marks.stages(summary)
         parting = of_parting(found)
         end = max(row["time"] for row in run.rows)
         mine = [together(found, parting), *order(run, summary, parting, end)]

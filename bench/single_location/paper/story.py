@@ -8,11 +8,12 @@ from claims import CLAIMS, MODEL, SOURCE
 
 STYLE = page.STYLE + """
 p.claim { border-left: 4px solid #0072B2; padding-left: 1em; color: #222; }
+ul { list-style: none; padding-left: 1.5em; }
 li { margin: 0.35em 0; }
-li.agrees::marker { content: "✓  "; color: #007a59; }
-li.disagrees::marker { content: "✗  "; color: #b34c00; }
+li::before { display: inline-block; width: 1.5em; margin-left: -1.5em; content: "·"; }
+li.agrees::before { content: "✓"; color: #007a59; }
+li.disagrees::before { content: "✗"; color: #b34c00; }
 li.disagrees { font-weight: 600; }
-li.told::marker { content: "·  "; }
 figure { margin: 1.5em 0; }
 code { font-size: 13px; overflow-wrap: anywhere; }
 """
@@ -69,7 +70,7 @@ def section(name, told):
     if told is None:
         return f"{head}\n<p>{html.escape(name.capitalize())}: {NOTHING.format(name)}</p>"
     run, pictures, findings = told
-    measured = "\n".join(f'<li class="{f.mark or "told"}">{html.escape(f.text)}</li>' for f in findings)
+    measured = "\n".join(f'<li class="{f.mark}">{html.escape(f.text)}</li>' for f in findings)
     return f"""{head}
 {chr(10).join(map(figure, pictures))}
 <h3>Measured here</h3>
