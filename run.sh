@@ -8,6 +8,9 @@ usage() {
 ./run.sh bench [options]  builds into build/ and runs hone-bench; a table, and build/bench/report.json
 ./run.sh report [options] the same for the cases of the report; build/report/index.html, its pictures, report.json
 ./run.sh peers [options]  times hone beside PyTorch, onnxruntime and OpenBLAS; build/report/peers.json
+./run.sh paper [options]  runs the paper's five experiments and draws them; build/paper/index.html, CSV and JSON.
+                          At their default sizes they take about ten minutes. Options are what all five know:
+                          --seed, --tokens, --steps, ...; --resume goes on where an interrupted run stopped
 ./run.sh compare OLD NEW  what changed from one report.json to another, by Google Benchmark's compare.py
 ./run.sh test             builds into build/ and runs the tests
 ./run.sh test --all       also all of what follows
@@ -111,6 +114,22 @@ draw_report() {
     "$python" bench/report/report.py $json --peers build/report/peers.json
 }
 
+# --resume is the user's to give: unasked, it would refuse other settings than those of the results that are there.
+paper() {
+    local program=bench/single_location/hone-single-location experiment status
+    need_build_tools
+    need_python matplotlib
+    targets=$program release || exit
+    for experiment in dynamics risk heads prune noise; do
+        note "$experiment"
+        "build/$program" "$experiment" --out build/paper "$@" && continue
+        status=$?
+        [ $status -eq 130 ] && echo "run.sh paper: the same command with --resume goes on from here" >&2
+        exit $status
+    done
+    "$python" bench/single_location/paper/paper.py build/paper --summary
+}
+
 # The virtual environment is outside the tree. It has a copy of the requirements once they are met.
 peers() {
     local root=$PWD wanted=bench/peers/requirements.txt venv
@@ -195,6 +214,7 @@ case "${1-} ${2-}" in
     ;;
 "report "*) draw_report "${@:2}" ;;
 "peers "*) peers "${@:2}" ;;
+"paper "*) paper "${@:2}" ;;
 "compare "*)
     if [ $# -ne 3 ]; then
         echo "usage: ./run.sh compare OLD.json NEW.json" >&2
