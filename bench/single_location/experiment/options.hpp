@@ -15,8 +15,7 @@ struct Command {
 };
 
 // What was asked for; or, where nothing is to be run, the exit status of which the reason has been printed: 0
-// after
-// --help, 2 for a wrong option. `quiet` prints nothing.
+// after --help, 2 for a wrong option. `quiet` prints nothing.
 std::optional<Command> parse_command(int argc, char** argv, bool quiet, int& status);
 
 }  // namespace single_location

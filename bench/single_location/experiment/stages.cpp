@@ -11,16 +11,15 @@ namespace {
 
 constexpr double kGrown = 5, kVisible = 0.1;
 
-// Between which two records, and where there, a curve first passes a level from below; nothing where it does
-// not.
+// When a curve last passes a level from below, between two records; nothing where it does not.
 std::optional<double> passes(const Trajectory& t, const std::function<double(const Matrix&)>& curve,
                              double level) {
-    double before = curve(t.m[0]);
-    for (std::size_t i = 1; i < t.m.size(); ++i) {
-        const double now = curve(t.m[i]);
-        if (before < level && now >= level)
-            return t.times[i - 1] + (t.times[i] - t.times[i - 1]) * (level - before) / (now - before);
-        before = now;
+    double after = curve(t.m.back());
+    for (std::size_t i = t.m.size() - 1; i-- > 0;) {
+        const double before = curve(t.m[i]);
+        if (before < level && after >= level)
+            return t.times[i] + (t.times[i + 1] - t.times[i]) * (level - before) / (after - before);
+        after = before;
     }
     return {};
 }

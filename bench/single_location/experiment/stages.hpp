@@ -24,12 +24,11 @@ struct Stage {
 };
 
 // In the order of time.
-//   together:      the mean head passes E[theta] / 2 along E[theta]; none where that is 0
-//   part:          the spread of the heads along a direction (standard deviation over the heads) passes half
-//   of its final
-//                  value; none where that is less than 5 times what it began with, or than 0.1
+//   together:      the mean head last passes E[theta] / 2 along E[theta]; none where that is 0
+//   part:          the spread of the heads along a direction (standard deviation over the heads) last passes
+//                  half of its final value; none where that is less than 5 times the first, or than 0.1
 //   changes_side:  a head ends on the other side of the mean than it once was, by half of the final spread
-//   each time
+//                  each time
 std::vector<Stage> find_stages(const Trajectory& trajectory, const Signal& signal);
 
 // "heads part along direction 2"; directions are counted from 1.

@@ -61,7 +61,9 @@ def ink(color):
 
 
 def number(value):
-    """0.325, 4.8·10⁻⁵."""
+    """0.325, 4.8·10⁻⁵, 2820."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
     if not 0 < abs(value) < 1e-3:
         return f"{value:.3g}"
     digits, _, power = f"{value:.1e}".partition("e")

@@ -4,7 +4,7 @@ import collections
 import math
 import statistics
 
-from look import SMALL
+from look import SMALL, number
 
 APART = 1.2  # times as late, by which sets of draws differ visibly
 NAMES = {"together": "move together", "part": "part along direction {}"}
@@ -25,7 +25,7 @@ def stages(summary):
 def told_time(time, stage):
     """The mean over the sets of draws, or from the least to the most where these are far apart."""
     least, most = stage["range"]
-    return f"t = {time:.3g}" if most < APART * least else f"t = {least:.3g} to {most:.3g}"
+    return f"t = {number(time)}" if most < APART * least else f"t = {number(least)} to {number(most)}"
 
 
 def short(stage):
