@@ -49,6 +49,12 @@ need_build_tools() {
         libeigen3-dev=/usr/include/eigen3 libboost-dev=/usr/include/boost
 }
 
+# What some tests would be skipped without.
+need_test_tools() {
+    need_build_tools
+    need openmpi-bin=mpirun libopenmpi-dev=mpicc python3-matplotlib=/usr/lib/python3/dist-packages/matplotlib
+}
+
 # need_python MODULE: sets $python to one that has the module: that on the PATH, else Debian's.
 need_python() {
     for python in python3 /usr/bin/python3; do
@@ -223,7 +229,7 @@ case "${1-} ${2-}" in
     compare "${@:2}"
     ;;
 "test " | "test --all")
-    need_build_tools
+    need_test_tools
     release && run_tests build
     if [ "${2-}" = --all ]; then
         sanitize

@@ -30,7 +30,7 @@ def of(run, activation):
 
 
 def signed(value):
-    return f"{value:+.4f}".replace("-", "−")
+    return f"{value:+.5f}".replace("-", "−")
 
 
 def mean_and_range(by_run):
@@ -120,7 +120,7 @@ def draw_direction(axes, run, activation, direction, span):
     if modes:
         mode = modes[0]
         what = "heads part" if mode["rate"] > 0 else "no parting"
-        text = f"Hessian: {what}, rate {signed(mode['rate'])} ± {mode['rate_error']:.4f}"
+        text = f"Hessian: {what}, rate {signed(mode['rate'])} ± {mode['rate_error']:.5f}"
         axes.set_title(text, loc="right", fontsize=SMALL, color="#444444", pad=4)
     axes.set_ylabel(f"$q_h \\cdot k_{direction}$")
 
