@@ -42,10 +42,10 @@ def make_onnxruntime():
     return onnxruntime_peer.Onnxruntime()
 
 
-def make_torch_step(path):
+def make_torch_step(kind, path):
     import torch_step
 
-    return torch_step.TorchStep(path)
+    return torch_step.TorchStep(kind, path)
 
 
 def step_library(build):
@@ -68,7 +68,8 @@ def makers(build):
         "openblas": (blas_peer.Blas, blas, False),
         "openblas, whole scores": (blas_peer.Blas, blas, True),
         training.HONE: (step_ctypes.HoneStep, step),
-        training.PYTORCH: (make_torch_step, step),
+        training.PYTORCH: (make_torch_step, "plain", step),
+        training.PYTORCH_TUNED: (make_torch_step, "tuned", step),
         training.TRAFFIC: (step_ctypes.Traffic, step),
     }
 

@@ -1,4 +1,5 @@
-"""torch_step.py owns PyTorch's training step of the single-location model: the fastest way to write it.
+"""torch_step.py owns PyTorch's training step of the single-location model, as one writes it, with torch.randn(), and
+tuned, with the fastest way to make the tokens; the rest is the fastest of what was tried in both.
 
 Tried with PyTorch 2.13 (AVX-512, MKL) for softmax, B 256, H 8, L 20, D 1000, on one thread; milliseconds. A step on
 given tokens: queries @ x^T in batches as here 4.9; x [B L, D] @ queries^T 5.1; queries @ [D, B L] 5.6; a prediction
@@ -40,9 +41,10 @@ ATTENTIONS = {"softmax": softmax, "softmax_1+b": softmax_1, "bayes_softmax": bay
 
 
 class TorchStep:
-    """What it returns is of the first step, which all take on the same tokens."""
+    """kind: plain, tuned. What it returns is of the first step, which all take on the same tokens."""
 
-    def __init__(self, path):
+    def __init__(self, kind, path):
+        self.make_noise = {"plain": self.plain_noise, "tuned": self.tuned_noise}[kind]
         self.library = step_ctypes.Library(path)
 
     def versions(self):
@@ -76,9 +78,15 @@ class TorchStep:
         self.update()
         return {"given " + name: x for name, x in self.first.items()}
 
+    def plain_noise(self):
+        self.x = torch.randn(self.x.shape)
+
+    def tuned_noise(self):
+        list(self.pool.map(lambda share: share[0].normal_(generator=share[1]), self.shares))
+
     def make_tokens(self):
         batch, tokens, _ = self.x.shape
-        list(self.pool.map(lambda share: share[0].normal_(generator=share[1]), self.shares))
+        self.make_noise()
         epsilon = torch.randint(tokens, (batch,))
         signs = 2 * torch.randint(2, (batch, len(self.nu))) - 1
         theta = F.pad(self.nu * signs, (1, 0), value=training.SIGNAL[0])

@@ -13,6 +13,7 @@ import dataclasses
 
 HONE = "hone, step"
 PYTORCH = "pytorch eager, step"
+PYTORCH_TUNED = "pytorch tuned, step"
 TRAFFIC = "write and read the tokens once"
 
 RATE = 1.0
@@ -33,11 +34,11 @@ class TrainingStep:
 
     training = True
     directions = ("step", "step on given tokens")
-    peers = [(PYTORCH, HONE), (TRAFFIC, HONE)]
+    peers = [(PYTORCH, HONE), (PYTORCH_TUNED, HONE), (TRAFFIC, HONE)]
 
     def peers_of(self, direction):
-        """Given tokens are not written: the traffic is beside the whole step alone."""
-        return [pair for pair in self.peers if direction == "step" or pair[0] != TRAFFIC]
+        """On given tokens the two of PyTorch are the same, and nothing is written."""
+        return self.peers if direction == "step" else self.peers[:1]
 
     @property
     def shape(self):

@@ -249,5 +249,33 @@ TEST(Trainer, a_step_of_sgd_goes_down_the_mean_gradient) {
         EXPECT_NEAR(trainer.state().parameters[i], expected[i], 1e-6) << i;
 }
 
+// Its first step is the rate in the direction of the gradient's sign; at the end of its decay it stands
+// still.
+TEST(Trainer, adam_moves_by_its_rate_which_falls_as_a_cosine) {
+    const Tokens tokens(Signal::flipped_spike(1.5, {1}), 8, 2, Tokens::Directions::axes, 1);
+    TrainingOptions o = options(Optimizer::adam, 1);
+    o.decay = 4, o.initial_size = 1;
+    Trainer trainer(tokens, parse_attention("softmax", 8), 3, Trainer::Loss::limit, o, 7);
+    std::vector<float> before = trainer.state().parameters;
+    trainer.step();
+    for (int i = 0; i < 6; ++i)
+        EXPECT_NEAR(std::abs(trainer.state().parameters[i] - before[i]), o.rate, 1e-3 * o.rate) << i;
+    for (int step = 1; step < 4; ++step) {
+        before = trainer.state().parameters;
+        trainer.step();
+        const double n = step + 1, most = o.rate * 0.5 * (1 + std::cos(M_PI * step / 4));
+        for (int i = 0; i < 6; ++i) {
+            const TrainingState& s = trainer.state();
+            const double first = s.first[i] / (1 - std::pow(0.9, n)),
+                         second = s.second[i] / (1 - std::pow(0.999, n));
+            EXPECT_NEAR(before[i] - s.parameters[i], most * first / std::sqrt(second), 1e-5)
+                << step << " " << i;
+        }
+    }
+    before = trainer.state().parameters;
+    trainer.step();
+    EXPECT_EQ(trainer.state().parameters, before);
+}
+
 }  // namespace
 }  // namespace single_location

@@ -2,8 +2,11 @@
 #include "experiment/options.hpp"
 
 #include <omp.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
 #include <iostream>
 
 #include "sweep/ranks.hpp"
@@ -38,11 +41,18 @@ constexpr const char* kOfNoise =
     "each "
     "activation, against the strength of the signal.";
 
-// As many threads as this process may have: those of mpirun's other ranks are theirs.
+// What mpirun says of how many of its ranks share this machine.
+int ranks_here() {
+    for (const char* name : {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"})
+        if (const char* value = std::getenv(name)) return std::max(1, std::atoi(value));
+    return launch() ? std::max(1, launch()->size) : 1;
+}
+
+// A rank's share of the machine, and no more than the processors that it is bound to.
 int default_threads() {
-    const int ranks = launch() ? std::max(1, launch()->size) : 1;
-    return std::getenv("OMP_NUM_THREADS") ? omp_get_max_threads()
-                                          : std::max(1, omp_get_max_threads() / ranks);
+    if (std::getenv("OMP_NUM_THREADS")) return omp_get_max_threads();
+    const int machine = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+    return std::max(1, std::min(omp_get_num_procs(), machine / ranks_here()));
 }
 
 const std::vector<std::string> kEveryActivation = {
@@ -154,6 +164,11 @@ std::optional<Command> parse_command(int argc, char** argv, bool quiet, int& sta
         add_measurement(sub, commands[i]);
     }
     try {
+        // CLI11 would only say that a subcommand is required.
+        if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1]))
+            throw std::invalid_argument(
+                "'" + std::string(argv[1]) +
+                "' is no experiment; should be dynamics, risk, heads, prune or noise");
         app.parse(argc, argv);
         for (std::size_t i = 0; i < commands.size(); ++i)
             if (app.got_subcommand(experiments[i].first)) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "experiment/saved.hpp"
+
 namespace single_location {
 namespace {
 
@@ -20,33 +22,21 @@ Tokens tokens_of(const Settings& s, const Signal& signal, int start) {
                   limit ? Tokens::Directions::axes : Tokens::Directions::random, training_seed(s, start));
 }
 
-json to_json(const TrainingState& state, double loss) {
-    return {{"step", state.step},
-            {"parameters", state.parameters},
-            {"first", state.first},
-            {"second", state.second},
-            {"loss", loss}};
-}
-
-double load(const json& saved, TrainingState& state) {
-    state.step = saved.at("step").get<std::int64_t>();
-    state.parameters = saved.at("parameters").get<std::vector<float>>();
-    state.first = saved.at("first").get<std::vector<float>>();
-    state.second = saved.at("second").get<std::vector<float>>();
-    return saved.at("loss").get<double>();
-}
-
 Trained train(const Settings& settings, const Case& of, const Tokens& tokens, Progress& progress) {
     Trained trained = {of, parse_attention(of.activation, settings.tokens), {}, 0};
     Trainer trainer(tokens, trained.attention, of.heads,
                     settings.dim ? Trainer::Loss::finite : Trainer::Loss::limit, settings.training(),
                     training_seed(settings, of.start));
     TrainingState& state = trainer.state();
-    double loss = progress.saved().is_null() ? 0 : load(progress.saved(), state);
+    double loss = 0;
+    if (const json& saved = progress.saved(); !saved.is_null()) {
+        load(saved.at("state"), state);
+        loss = saved.at("loss").get<double>();
+    }
     const std::int64_t last = std::max<std::int64_t>(1, settings.steps / 10);
     while (state.step < settings.steps) {
         progress.done(0.95 * static_cast<double>(state.step) / static_cast<double>(settings.steps));
-        if (progress.save_due()) progress.save(to_json(state, loss));
+        if (progress.save_due()) progress.save({{"state", to_json(state)}, {"loss", loss}});
         const double now = trainer.step();
         if (state.step > settings.steps - last) loss += now / static_cast<double>(last);
     }
