@@ -165,7 +165,9 @@ std::optional<Command> parse_command(int argc, char** argv, bool quiet, int& sta
     }
     try {
         // CLI11 would only say that a subcommand is required.
-        if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1]))
+        if (argc > 1 && argv[1][0] != '-' &&
+            std::none_of(std::begin(experiments), std::end(experiments),
+                         [&](const auto& e) { return e.first == std::string(argv[1]); }))
             throw std::invalid_argument(
                 "'" + std::string(argv[1]) +
                 "' is no experiment; should be dynamics, risk, heads, prune or noise");
