@@ -16,9 +16,6 @@ namespace {
 
 using std::int64_t;
 
-// A thread takes as many samples at a time as the Trainer gives to a thread.
-constexpr int64_t kChunkBytes = 384 << 10;
-
 sl::TrainingOptions training_options(const hone_step_problem& p) {
     sl::TrainingOptions options;
     options.batch = int(p.batch);
@@ -58,7 +55,7 @@ hone_step::hone_step(const hone_step_problem& p)
     : tokens(flipped_spike(p), int(p.tokens), int(p.dim), sl::Tokens::Directions::random, p.seed),
       trainer(tokens, sl::parse_attention(p.attention, int(p.tokens)), int(p.heads),
               sl::Trainer::Loss::finite, training_options(p), p.seed),
-      chunk(std::max<int64_t>(1, kChunkBytes / (sample() * int64_t{sizeof(float)}))),
+      chunk(sl::chunk_samples(tokens, int(p.batch))),
       x(p.batch * sample()),
       epsilon(p.batch),
       sums(chunks()) {

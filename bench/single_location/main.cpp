@@ -24,7 +24,12 @@ int main(int argc, char** argv) {
     int status = 0;
     const std::optional<Command> command = parse_command(argc, argv, !is_first_process(), status);
     if (!command) return status;
-    status = run(experiment(command->settings), command->out, command->resume);
-    if (status == 0 && is_first_process()) print_summary(command->settings.experiment, command->out);
-    return status;
+    try {
+        status = run(experiment(command->settings), command->out, command->resume);
+        if (status == 0 && is_first_process()) print_summary(command->settings.experiment, command->out);
+        return status;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "hone-single-location: %s\n", error.what());
+        return 1;
+    }
 }

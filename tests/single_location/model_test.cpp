@@ -196,7 +196,7 @@ TrainingOptions options(Optimizer optimizer, int threads) {
     return o;
 }
 
-// 400 samples are several chunks of a step's batch.
+// A batch is several chunks.
 TEST(Trainer, steps_are_bitwise_the_same_for_any_number_of_threads) {
     const Tokens tokens(Signal::flipped_spike(1.5, {1}), 12, 333, Tokens::Directions::random, 1);
     for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::adam}) {

@@ -5,9 +5,11 @@ usage: paper_test.py hone-single-location paper.py        exit status 77: no Pyt
 """
 
 import copy
+import html
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,7 +79,18 @@ def check_page(directory, summary):
     numbers += [f"{one['hessian'][0]['loss']:.3f}" for one in load(directory, "dynamics")["summary"]]
     for number in numbers:
         expect(number in page and number in summary, f"the figure {number} of the JSON is not told")
-    expect("--initial-overlap 0.3" in page, "the page does not tell the command of dynamics")
+    check_commands(page)
+
+
+def check_commands(page):
+    """The commands on the page are such as the program takes: of each it refuses what is added at the end alone."""
+    commands = re.findall(r"hone-single-location [a-z]+ --[^<]*", html.unescape(page))
+    expect(len(commands) == len(OPTIONS), f"{len(commands)} commands on the page")
+    expect("--initial-overlap=0.3" in commands[0], "the command of dynamics is another")
+    for command in commands:
+        words = [PROGRAM, *shlex.split(command)[1:], "--threads=0"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        expect("--threads: is 0" in done.stderr, f"{command} says: {done.stderr}")
 
 
 def copied(directory, names):

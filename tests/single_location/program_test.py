@@ -91,12 +91,31 @@ def wrong_words_are_named(work):
     expect("--out: nothing can be written" in said, said)
 
 
+def diverged_is_said(work):
+    """A rate that is far too high: no crash, and a hint."""
+    words = [PROGRAM, *RISK[:3], "--activation=linear", "--optimizer=sgd", "--rate=1e6", "--samples=1024", "--steps=400"]
+    done = subprocess.run([*words, "--out", work / "diverged"], capture_output=True, text=True, timeout=120)
+    expect(done.returncode == 0, f"exit status {done.returncode}: {done.stderr}")
+    expect("nan: training has diverged" in done.stdout, done.stdout)
+
+
+def interrupted_while_measuring(work):
+    """Training is over in no time, pruning at D = 1000 takes half a minute: Ctrl-C ends it within seconds."""
+    words = "prune --dim 1000 --heads 8 --steps 3 --starts 1 --activation softmax".split()
+    begin = time.monotonic()
+    expect(interrupted(words, work / "measuring", 3), "it was over before it could be interrupted")
+    seconds = time.monotonic() - begin
+    expect(seconds < 8, f"Ctrl-C was heeded after {seconds - 3:.0f} s")
+
+
 def main():
     with tempfile.TemporaryDirectory() as directory:
         work = pathlib.Path(directory)
         # A shell's background job ignores it, and so would what it starts.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         wrong_words_are_named(work)
+        diverged_is_said(work)
+        interrupted_while_measuring(work)
         same_for_threads(work)
         same_after_interruptions(work)
         if shutil.which("mpirun"):

@@ -75,6 +75,14 @@ TEST(Options, what_is_wrong_is_named_with_what_it_should_be) {
         {{"risk", "--rate", "0"}, "--rate: is 0; should be above 0"},
         {{"risk", "--threads", "0"}, "--threads: is 0"},
         {{"prune", "--strengths", "1"}, "--strengths"},
+        {{"dynamics", "--optimizer", "adam"}, "--optimizer"},
+        {{"risk", "--point", "1:1,2,"}, "--point: is '1:1,2,'"},
+        {{"risk", "--point", "1:1,2e"}, "--point: is '1:1,2e'"},
+        {{"risk", "--point", "1:1,2", "--mean", "3", "--variance", "1"}, "--mean excludes --point"},
+        {{"risk", "--nu", "2", "--mean", "3", "--variance", "1"}, "--nu excludes --mean"},
+        {{"risk", "--activation", "softmax", "--activation", "softmax"}, "should be given once"},
+        {{"risk", "--strengths", "1e300"}, "finite"},
+        {{"dynamics", "--tokens", "1000"}, "--tokens: is 1000; should be from 2 to 305"},
     };
     for (const auto& [words, sentence] : cases) {
         const Parsed parsed = parse(words);

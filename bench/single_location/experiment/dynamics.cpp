@@ -73,8 +73,9 @@ Sweep dynamics(const Settings& settings) {
                      return run(DynamicsModel(settings, activation), progress);
                  }});
         };
-        add("Hessian", 4, [](const DynamicsModel& model, Progress&) { return run_hessian(model); });
-        for (int set = 0; set < settings.test_sets; ++set)
+        add("Hessian", 4,
+            [](const DynamicsModel& model, Progress& progress) { return run_hessian(model, progress); });
+        for (int set = 0; set < settings.sets; ++set)
             add("theory, draws " + std::to_string(set), 10,
                 [set](const DynamicsModel& model, Progress& progress) {
                     return run_theory(model, "theory", set, progress);

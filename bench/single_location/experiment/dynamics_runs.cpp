@@ -159,23 +159,25 @@ Result run_theory(const DynamicsModel& model, const std::string& source, int set
     FlowOptions options;
     options.threads = s.threads;
     options.tolerance = s.tolerance;
+    double share = 0;
+    options.poll = [&] { progress.done(share); };
     if (source == "theory" && s.dim) options.noise = s.rate * s.dim / s.batch;
     std::vector<double> times;
     for (const std::int64_t step : record_steps(s)) times.push_back(s.rate * static_cast<double>(step));
     Recorder recorder(model, source, set);
     integrate(draws, model.attention, overlaps_of(trainer), times, options, [&](const Moment& at) {
         recorder.add(at.time, at.overlaps, at.loss);
-        progress.done(at.time / times.back());
+        share = at.time / times.back();
     });
     return recorder.result();
 }
 
-Result run_hessian(const DynamicsModel& model) {
+Result run_hessian(const DynamicsModel& model, Progress& progress) {
     const Settings& s = model.settings;
     const int features = model.tokens.signal().features();
-    const Unspecialised point =
-        unspecialised(model.tokens.signal(), model.attention, s.heads[0],
-                      {s.tokens, 1, std::max(256, s.samples / 4), 4}, s.seed, s.threads);
+    const Unspecialised point = unspecialised(model.tokens.signal(), model.attention, s.heads[0],
+                                              {s.tokens, 1, std::max(256, s.samples / 4), 4}, s.seed,
+                                              s.threads, 4, [&] { progress.done(0.5); });
     Result result;
     json modes = json::array();
     for (const Mode& mode : point.modes) {

@@ -34,7 +34,7 @@ Result run_sgd(const DynamicsModel& model, int run, Progress& progress);
 Result run_theory(const DynamicsModel& model, const std::string& source, int set, Progress& progress);
 
 // The point where heads are equal, and the rates at which they part there.
-Result run_hessian(const DynamicsModel& model);
+Result run_hessian(const DynamicsModel& model, Progress& progress);
 
 // The columns of their rows.
 extern const std::vector<std::string> kDynamicsColumns;

@@ -21,9 +21,9 @@ const std::vector<std::string> kColumns = {"risk",
                                            "irrelevant_noise_error",
                                            "irrelevant_weight"};
 
-int relevant_head(const Matrix& overlaps, const Vector& prior, const double* theta) {
+int relevant_head(const Matrix& overlaps, const Vector& bias, const double* theta) {
     Eigen::Index best = 0;
-    (overlaps * Eigen::Map<const Vector>(theta, overlaps.cols()) + prior).maxCoeff(&best);
+    (overlaps * Eigen::Map<const Vector>(theta, overlaps.cols()) + bias).maxCoeff(&best);
     return static_cast<int>(best);
 }
 
@@ -31,27 +31,31 @@ std::vector<Row> measure(const Measured& m, nlohmann::json& summary) {
     const Parameters& at = m.trained.parameters;
     const int heads = m.trained.of.heads, tokens = m.settings.tokens;
     const Matrix overlaps = m.test.overlaps(at);
-    const bool has_prior = m.trained.attention.bias == Bias::log_prior;
-    const Vector prior = has_prior ? at.bias : Vector(Vector::Zero(heads));
+    const Bias kind = m.trained.attention.bias;  // a sink is no part of the score
+    const bool in_score = kind == Bias::log_prior || kind == Bias::shift;
+    const Vector bias = in_score ? at.bias : Vector(Vector::Zero(heads));
     constexpr int quantities = 5;
     std::array<std::vector<double>, quantities> sums;
     sums.fill(std::vector<double>(TestSet::kReplicates));
     const double each = m.settings.samples / TestSet::kReplicates;
-    m.test.weigh(m.trained.attention, at, [&](const TestSet::Weighed& w) {
-        const int relevant = relevant_head(overlaps, prior, w.theta);
-        std::array<double, quantities> here = {};
-        for (int l = 0; l < tokens; ++l) {
-            double others = 0;
-            for (int h = 0; h < heads; ++h)
-                if (h != relevant) others += w.weight[h * tokens + l];
-            const double own = w.weight[relevant * tokens + l];
-            if (l == w.epsilon)
-                here[0] = own, here[1] = others;
-            else
-                here[2] += own * own, here[3] += others * others, here[4] += others;
-        }
-        for (int i = 0; i < quantities; ++i) sums[i][w.replicate] += here[i] / each;
-    });
+    m.test.weigh(
+        m.trained.attention, at,
+        [&](const TestSet::Weighed& w) {
+            const int relevant = relevant_head(overlaps, bias, w.theta);
+            std::array<double, quantities> here = {};
+            for (int l = 0; l < tokens; ++l) {
+                double others = 0;
+                for (int h = 0; h < heads; ++h)
+                    if (h != relevant) others += w.weight[h * tokens + l];
+                const double own = w.weight[relevant * tokens + l];
+                if (l == w.epsilon)
+                    here[0] = own, here[1] = others;
+                else
+                    here[2] += own * own, here[3] += others * others, here[4] += others;
+            }
+            for (int i = 0; i < quantities; ++i) sums[i][w.replicate] += here[i] / each;
+        },
+        m.poll);
     Row row = {summary.at("risk").get<double>(), summary.at("risk_error").get<double>(),
                summary.at("bayes").get<double>()};
     for (int i = 0; i < quantities; ++i) {

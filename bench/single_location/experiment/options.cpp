@@ -6,8 +6,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <iostream>
+#include <sstream>
+#include <system_error>
 
 #include "sweep/ranks.hpp"
 
@@ -83,40 +86,54 @@ Settings defaults(const std::string& experiment) {
     return s;
 }
 
+int parse_dim(const std::string& text) {
+    if (text == "inf") return 0;
+    const char* end = text.data() + text.size();
+    int dim = 0;
+    const auto [after, error] = std::from_chars(text.data(), end, dim);
+    if (error != std::errc() || after != end || dim < 1)
+        throw CLI::ValidationError("--dim", "is " + text + "; should be a whole number from 1 on, or inf");
+    return dim;
+}
+
 void add_model(CLI::App& app, Settings& s) {
     app.add_option("--tokens", s.tokens, "L, the tokens of a sequence");
     app.add_option_function<std::string>(
-           "--dim",
-           [&s](const std::string& text) {
-               s.dim = 0;
-               if (text != "inf" && (!CLI::detail::lexical_cast(text, s.dim) || s.dim < 1))
-                   throw CLI::ValidationError("--dim",
-                                              "is " + text + "; should be a whole number from 1 on, or inf");
-           },
+           "--dim", [&s](const std::string& text) { s.dim = parse_dim(text); },
            "D, the dimension of a token, or inf: the limit in which the loss depends on overlaps alone")
         ->default_str(s.dim ? std::to_string(s.dim) : "inf");
     app.add_option("--heads", s.heads, s.experiment == "heads" ? "H, all that are tried" : "H")
         ->delimiter(',')
         ->expected(1, s.experiment == "heads" ? 64 : 1);
-    app.add_option("--mu", s.mu, "what the marked token carries of the first direction: the same always");
-    app.add_option("--nu", s.nu, "and of each other direction: its sign is fair")->delimiter(',');
-    app.add_option("--mean", s.mean,
-                   "of a Gaussian theta, instead of --mu and --nu: a number for each direction")
-        ->delimiter(',');
-    app.add_option("--variance", s.variance, "and its variances")->delimiter(',');
-    app.add_option("--point", s.points, "WEIGHT:X,Y,...: a point of a discrete theta, instead; repeatable");
+    CLI::Option* const mu =
+        app.add_option("--mu", s.mu, "what the marked token carries of the first direction: the same always");
+    CLI::Option* const nu =
+        app.add_option("--nu", s.nu, "and of each other direction: its sign is fair")->delimiter(',');
+    CLI::Option* const mean =
+        app.add_option("--mean", s.mean, "of a Gaussian theta, instead of --mu and --nu: of each direction")
+            ->delimiter(',');
+    CLI::Option* const variance =
+        app.add_option("--variance", s.variance, "and its variances")->delimiter(',');
+    CLI::Option* const point = app.add_option(
+        "--point", s.points, "WEIGHT:X,Y,...: a point of a discrete theta, instead; repeatable");
+    for (CLI::Option* const spike : {mu, nu}) spike->excludes(mean)->excludes(variance)->excludes(point);
+    point->excludes(mean)->excludes(variance);
     app.add_option(
         "--activation", s.activations,
         "NAME of the library's, +b for a trained bias or sink per head, :mean or :sum for how heads are "
         "combined; repeatable");
-    if (s.experiment == "risk" || s.experiment == "noise")
+    if (s.varies_strength())
         app.add_option("--strengths", s.strengths, "what theta's distance from its mean is multiplied by")
             ->delimiter(',');
 }
 
 void add_training(CLI::App& app, Settings& s) {
-    app.add_option("--optimizer", s.optimizer, "sgd or adam");
-    app.add_option("--rate", s.rate, "the step size eta; of adam it falls to 0 over the steps");
+    if (!s.dynamics()) app.add_option("--optimizer", s.optimizer, "sgd or adam");
+    app.add_option("--rate", s.rate,
+                   s.dynamics()
+                       ? "the step size eta"
+                       : "the step size, which falls to 0 as a cosine over the steps; adam takes as much "
+                         "for each component, so that less is right where --dim is large");
     app.add_option("--batch", s.batch, "B, the fresh samples of a step");
     app.add_option("--steps", s.steps, "how many");
     app.add_option("--initial-size", s.initial_size, "of a query when training starts");
@@ -134,8 +151,7 @@ void add_measurement(CLI::App& app, Command& c) {
         "--samples", s.samples,
         s.dynamics() ? "quasi-random ones, of which the theory's expectations are taken" : "of the test");
     if (s.dynamics()) {
-        app.add_option("--sets", s.test_sets,
-                       "independent sets of those: their spread is the theory's error");
+        app.add_option("--sets", s.sets, "independent sets of those: their spread is the theory's error");
         app.add_option("--tolerance", s.tolerance, "of the error of a step through time");
     }
     app.add_option("--seed", s.seed, "of all that is random");

@@ -19,19 +19,19 @@ Parameters without(const Parameters& all, int head) {
     return rest;
 }
 
-// The head is chosen on samples that are not those of the test.
+// The head is chosen on samples that are not those of the test. Heads are counted from 1; 0 is none.
 std::vector<Row> measure(const Measured& m, nlohmann::json& summary) {
     const Settings& s = m.settings;
     Settings fewer = s;
     fewer.samples = std::max(256, s.samples / 4);
-    const TestSet choice(fewer, m.tokens.signal(), m.tokens, choice_seed(s));
+    const TestSet choice(fewer, m.tokens, choice_seed(s));
     Parameters kept = m.trained.parameters;
     std::vector<std::int64_t> names(kept.queries.rows());
-    for (std::size_t h = 0; h < names.size(); ++h) names[h] = static_cast<std::int64_t>(h);
+    for (std::size_t h = 0; h < names.size(); ++h) names[h] = static_cast<std::int64_t>(h) + 1;
     std::vector<Row> rows;
-    std::int64_t removed = -1;
+    std::int64_t removed = 0;
     while (true) {
-        const Estimate risk = m.test.risk(m.trained.attention, kept);
+        const Estimate risk = m.test.risk(m.trained.attention, kept, m.poll);
         rows.push_back({static_cast<std::int64_t>(kept.queries.rows()), removed, risk.value, risk.error,
                         m.test.bayes().value, m.test.bayes().error});
         summary["pruned_risk"].push_back(risk.value);
@@ -39,7 +39,8 @@ std::vector<Row> measure(const Measured& m, nlohmann::json& summary) {
         int cheapest = 0;
         double least = INFINITY;
         for (int h = 0; h < kept.queries.rows(); ++h) {
-            const double loss = choice.risk(m.trained.attention, without(kept, h)).value;
+            m.poll();
+            const double loss = choice.risk(m.trained.attention, without(kept, h), m.poll).value;
             if (loss < least) least = loss, cheapest = h;
         }
         kept = without(kept, cheapest);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "model/attention.hpp"
+#include "theory/draws.hpp"
 
 namespace single_location {
 namespace {
@@ -25,26 +26,47 @@ void require_in(const char* option, T value, T least, T most) {
     require(option, value, value >= least && value <= most, what.str().c_str());
 }
 
+// A number that is all of the text.
+bool parse_number(const std::string& text, double& number) {
+    std::size_t used = 0;
+    try {
+        number = std::stod(text, &used);
+    } catch (const std::exception&) {
+        return false;
+    }
+    return used == text.size();
+}
+
 // "0.5:1,-2"
 void parse_point(const std::string& text, std::vector<double>& point, double& weight) {
-    std::istringstream in(text);
-    char separator = 0;
-    in >> weight >> separator;
-    bool good = !in.fail() && separator == ':';
-    for (double x = 0; good && in >> x;) {
-        point.push_back(x);
-        if (!(in >> separator)) break;
-        good = separator == ',';
+    const std::size_t colon = text.find(':');
+    bool good = colon != std::string::npos && parse_number(text.substr(0, colon), weight);
+    std::istringstream in(good ? text.substr(colon + 1) + ',' : "");
+    for (std::string word; std::getline(in, word, ',');) {
+        point.push_back(0);
+        good = good && parse_number(word, point.back());
     }
-    if (!good || point.empty() || !in.eof())
+    if (!good)
         throw std::invalid_argument("--point: is '" + text + "'; should be WEIGHT:X,Y,... as in 0.5:1,-2");
+}
+
+// Each unit of a sweep is of its own.
+template <class T>
+void require_distinct(const char* option, const std::vector<T>& values) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j) require(option, values[i], values[i] != values[j], "given once");
 }
 
 }  // namespace
 
+Settings::Family Settings::family() const {
+    if (!mean.empty() || !variance.empty()) return Family::gaussian;
+    return points.empty() ? Family::flipped_spike : Family::discrete;
+}
+
 Signal Settings::signal(double strength) const {
-    if (!mean.empty() || !variance.empty()) return Signal::gaussian(mean, variance).scaled(strength);
-    if (points.empty()) return Signal::flipped_spike(mu, nu).scaled(strength);
+    if (family() == Family::gaussian) return Signal::gaussian(mean, variance).scaled(strength);
+    if (family() == Family::flipped_spike) return Signal::flipped_spike(mu, nu).scaled(strength);
     std::vector<std::vector<double>> all(points.size());
     std::vector<double> weights(points.size());
     for (std::size_t i = 0; i < points.size(); ++i) parse_point(points[i], all[i], weights[i]);
@@ -52,9 +74,18 @@ Signal Settings::signal(double strength) const {
 }
 
 void Settings::check() const {
-    require_in("--tokens", tokens, 2, 4096);
+    const int others = dynamics() ? heads[0] : 0;
+    require_in("--tokens", tokens, 2, Draws::most_tokens(signal(), others));
     for (const int h : heads) require_in("--heads", h, 1, 1024);
     for (const double s : strengths) require("--strengths", s, std::isfinite(s) && s >= 0, "0 or more");
+    for (const double s : strengths) {
+        const Signal scaled = signal(s);
+        for (const double variance : scaled.variance())
+            require("--strengths", s, std::isfinite(variance), "less: the square of theta should be finite");
+    }
+    require_distinct("--heads", heads);
+    require_distinct("--strengths", strengths);
+    require_distinct("--activation", activations);
     const int features = signal().features();
     if (dim != 0) require_in("--dim", dim, features, 1 << 20);
     for (const std::string& name : activations) parse_attention(name, tokens);
@@ -67,29 +98,34 @@ void Settings::check() const {
             "0 or more");
     require_in("--starts", starts, 1, 10000);
     require_in("--samples", samples, 256, 1 << 24);
-    require_in("--sets", test_sets, 1, 100);
-    require("--tolerance", tolerance, tolerance > 0 && tolerance < 1, "between 0 and 1");
+    require_in("--sets", sets, 1, 100);
+    require("--tolerance", tolerance, tolerance >= 1e-12 && tolerance < 1, "from 1e-12 to 1");
     require_in("--threads", threads, 1, 1024);
     if (experiment == "dynamics")
         require("--heads", heads[0], heads[0] >= 2, "2 at least: one head cannot part");
 }
 
 nlohmann::json Settings::to_json() const {
-    nlohmann::json all = {{"tokens", tokens},       {"heads", heads},   {"activations", activations},
-                          {"optimizer", optimizer}, {"rate", rate},     {"batch", batch},
-                          {"steps", steps},         {"starts", starts}, {"initial_size", initial_size},
-                          {"samples", samples},     {"seed", seed}};
+    nlohmann::json all = {
+        {"tokens", tokens},   {"heads", heads}, {"activations", activations}, {"rate", rate},
+        {"batch", batch},     {"steps", steps}, {"starts", starts},           {"initial_size", initial_size},
+        {"samples", samples}, {"seed", seed}};
     all["dim"] = dim ? nlohmann::json(dim) : nlohmann::json("inf");
-    if (!points.empty())
-        all["points"] = points;
-    else if (!mean.empty())
-        all["mean"] = mean, all["variance"] = variance;
-    else
-        all["mu"] = mu, all["nu"] = nu;
+    switch (family()) {
+        case Family::discrete:
+            all["points"] = points;
+            break;
+        case Family::gaussian:
+            all["mean"] = mean, all["variance"] = variance;
+            break;
+        case Family::flipped_spike:
+            all["mu"] = mu, all["nu"] = nu;
+    }
     if (dynamics())
-        all["initial_overlap"] = initial_overlap, all["sets"] = test_sets, all["tolerance"] = tolerance;
+        all["initial_overlap"] = initial_overlap, all["sets"] = sets, all["tolerance"] = tolerance;
     else
-        all["strengths"] = strengths;
+        all["optimizer"] = optimizer;
+    if (varies_strength()) all["strengths"] = strengths;
     return all;
 }
 

@@ -23,7 +23,7 @@ struct Settings {
     std::vector<double> strengths = {1};
     std::vector<std::string> activations = {"softmax"};
 
-    std::string optimizer = "adam";
+    std::string optimizer = "adam";  // the dynamics are sgd's
     double rate = 0.1;
     int batch = 256;
     std::int64_t steps = 5000;
@@ -31,12 +31,14 @@ struct Settings {
     int starts = 2;
 
     int samples = 1 << 16;  // of a test, or of the theory's expectations
-    int test_sets = 2;      // of the theory's draws
+    int sets = 2;           // of the theory's draws
     double tolerance = 1e-4;
 
     std::uint64_t seed = 1;
     int threads = 1;
 
+    enum class Family { flipped_spike, gaussian, discrete };
+    Family family() const;
     // P_theta; strength multiplies the distance of theta from its mean. Throws a sentence that names the
     // option.
     Signal signal(double strength = 1) const;
@@ -46,6 +48,7 @@ struct Settings {
     nlohmann::json to_json() const;
 
     bool dynamics() const { return experiment == "dynamics"; }
+    bool varies_strength() const { return experiment == "risk" || experiment == "noise"; }
     TrainingOptions training() const;
 };
 

@@ -19,18 +19,18 @@ struct TestSet::Buffers {
     std::vector<int> epsilon;
 };
 
-TestSet::TestSet(const Settings& settings, const Signal& signal, const Tokens& trained_on, std::uint64_t seed)
+TestSet::TestSet(const Settings& settings, const Tokens& trained_on, std::uint64_t seed)
     : tokens_(settings.tokens),
       dim_(trained_on.dim()),
       samples_(settings.samples / kReplicates * kReplicates),
       threads_(settings.threads),
-      signal_(signal) {
-    const int features = signal.features();
+      signal_(trained_on.signal()) {
+    const int features = signal_.features();
     directions_ = Eigen::Map<const Eigen::Matrix<float, -1, -1, Eigen::RowMajor>>(
                       trained_on.directions().data(), features, dim_)
                       .cast<double>();
-    auto draws = std::make_unique<Draws>(signal, DrawsShape{tokens_, 0, samples_, kReplicates}, seed);
-    bayes_ = bayes_risk(signal, *draws);
+    auto draws = std::make_unique<Draws>(signal_, DrawsShape{tokens_, 0, samples_, kReplicates}, seed);
+    bayes_ = bayes_risk(signal_, *draws);
     if (settings.dim == 0)
         draws_ = std::move(draws);
     else
@@ -55,19 +55,24 @@ Samples<double> TestSet::load(Buffers& b, int first, int count) const {
     return {count, x, dim_, x, static_cast<std::ptrdiff_t>(size), dim_, b.epsilon.data()};
 }
 
-Estimate TestSet::risk(const Attention& attention, const Parameters& at) const {
+Estimate TestSet::risk(const Attention& attention, const Parameters& at, const Poll& poll) const {
     if (draws_) return expect(*draws_, attention, at.queries, at.bias, Wanted::loss, threads_).loss;
-    const int heads = static_cast<int>(at.queries.rows()), blocks = (samples_ + kBlock - 1) / kBlock;
+    const int heads = static_cast<int>(at.queries.rows());
     std::vector<double> losses(samples_);
-#pragma omp parallel num_threads(threads_)
-    {
-        Heads<double> model(attention, {heads, tokens_, dim_, dim_}, 1.0 / dim_, kBlock);
-        Buffers buffers;
-#pragma omp for schedule(static)
-        for (int b = 0; b < blocks; ++b) {
-            const int first = b * kBlock, count = std::min(kBlock, samples_ - first);
-            model.forward(load(buffers, first, count), at.queries.data(), at.bias.data());
-            std::copy(model.losses().begin(), model.losses().end(), losses.begin() + first);
+    std::vector<std::unique_ptr<Heads<double>>> models;
+    for (int t = 0; t < threads_; ++t)
+        models.push_back(std::make_unique<Heads<double>>(attention, Extents{heads, tokens_, dim_, dim_},
+                                                         1.0 / dim_, kBlock));
+    std::vector<Buffers> buffers(threads_);
+    const int turn = kBlock * threads_;
+    for (int begin = 0; begin < samples_; begin += turn) {
+        poll();
+#pragma omp parallel for num_threads(threads_) schedule(static, 1)
+        for (int t = 0; t < threads_; ++t) {
+            const int first = begin + t * kBlock, count = std::min(kBlock, samples_ - first);
+            if (count <= 0) continue;
+            models[t]->forward(load(buffers[t], first, count), at.queries.data(), at.bias.data());
+            std::copy(models[t]->losses().begin(), models[t]->losses().end(), losses.begin() + first);
         }
     }
     std::vector<double> means(kReplicates);
@@ -79,7 +84,7 @@ Estimate TestSet::risk(const Attention& attention, const Parameters& at) const {
 }
 
 void TestSet::weigh(const Attention& attention, const Parameters& at,
-                    const std::function<void(const Weighed&)>& seen) const {
+                    const std::function<void(const Weighed&)>& seen, const Poll& poll) const {
     const int heads = static_cast<int>(at.queries.rows()), features = signal_.features();
     const int each = samples_ / kReplicates;
     const Matrix unit = Matrix::Identity(tokens_, tokens_);
@@ -87,6 +92,7 @@ void TestSet::weigh(const Attention& attention, const Parameters& at,
     Buffers buffers;
     Matrix weight(heads, tokens_);
     for (int first = 0; first < samples_; first += kBlock) {
+        poll();
         const int count = std::min(kBlock, samples_ - first);
         Samples<double> samples = load(buffers, first, count);
         samples.values = unit.data(), samples.value_batch = 0, samples.value_stride = tokens_;

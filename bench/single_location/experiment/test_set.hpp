@@ -21,10 +21,13 @@ class TestSet {
   public:
     // Of the settings' samples: quasi-random ones in the limit D -> infinity, else tokens of another seed
     // with these directions.
-    TestSet(const Settings& settings, const Signal& signal, const Tokens& trained_on, std::uint64_t seed);
+    TestSet(const Settings& settings, const Tokens& trained_on, std::uint64_t seed);
+
+    using Poll = std::function<void()>;  // called now and then; may throw
 
     // Sum_l (delta_l_epsilon - a_l)^2 in the limit, else |y - prediction|^2 / D: its mean over the samples.
-    Estimate risk(const Attention& attention, const Parameters& at) const;
+    Estimate risk(
+        const Attention& attention, const Parameters& at, const Poll& poll = [] {}) const;
 
     // Of the limit D -> infinity, on quasi-random samples.
     Estimate bayes() const { return bayes_; }
@@ -38,8 +41,9 @@ class TestSet {
     };
     static constexpr int kReplicates = 16;
     // Calls `seen` with each sample in turn.
-    void weigh(const Attention& attention, const Parameters& at,
-               const std::function<void(const Weighed&)>& seen) const;
+    void weigh(
+        const Attention& attention, const Parameters& at, const std::function<void(const Weighed&)>& seen,
+        const Poll& poll = [] {}) const;
 
     // M [H, F]: q_h . k_f.
     Matrix overlaps(const Parameters& at) const;

@@ -2,6 +2,7 @@
 #include "experiment/trained.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "experiment/saved.hpp"
@@ -33,13 +34,15 @@ Trained train(const Settings& settings, const Case& of, const Tokens& tokens, Pr
         load(saved.at("state"), state);
         loss = saved.at("loss").get<double>();
     }
+    const auto save = [&] { progress.save({{"state", to_json(state)}, {"loss", loss}}); };
     const std::int64_t last = std::max<std::int64_t>(1, settings.steps / 10);
     while (state.step < settings.steps) {
         progress.done(0.95 * static_cast<double>(state.step) / static_cast<double>(settings.steps));
-        if (progress.save_due()) progress.save({{"state", to_json(state)}, {"loss", loss}});
+        if (progress.save_due()) save();
         const double now = trainer.step();
         if (state.step > settings.steps - last) loss += now / static_cast<double>(last);
     }
+    save();  // what is measured now can be interrupted
     trained.last_loss = loss;
     trained.parameters.queries = Eigen::Map<const Eigen::Matrix<float, -1, -1, Eigen::RowMajor>>(
                                      trainer.queries(), of.heads, tokens.dim())
@@ -48,12 +51,33 @@ Trained train(const Settings& settings, const Case& of, const Tokens& tokens, Pr
     return trained;
 }
 
-Result run_case(const Settings& settings, const Case& of, const Measure& measure, Progress& progress) {
-    const Signal signal = settings.signal(of.strength);
-    const Tokens tokens = tokens_of(settings, signal, of.start);
+// The test sets of a process: the last one, as cases of the same strength and directions come together.
+class TestSets {
+  public:
+    std::shared_ptr<const TestSet> get(const Settings& settings, const Case& of, const Tokens& tokens) {
+        const int directions = settings.dim ? of.start : 0;
+        if (!last_ || strength_ != of.strength || directions_ != directions) {
+            last_.reset();
+            last_ = std::make_shared<TestSet>(settings, tokens, test_seed(settings));
+            strength_ = of.strength, directions_ = directions;
+        }
+        return last_;
+    }
+
+  private:
+    std::shared_ptr<const TestSet> last_;
+    double strength_ = 0;
+    int directions_ = 0;
+};
+
+Result run_case(const Settings& settings, const Case& of, const Measure& measure, TestSets& tests,
+                Progress& progress) {
+    const Tokens tokens = tokens_of(settings, settings.signal(of.strength), of.start);
     const Trained trained = train(settings, of, tokens, progress);
-    const TestSet test(settings, signal, tokens, test_seed(settings));
-    const Estimate risk = test.risk(trained.attention, trained.parameters);
+    const TestSet::Poll poll = [&] { progress.done(0.95); };
+    const auto set = tests.get(settings, of, tokens);
+    const TestSet& test = *set;
+    const Estimate risk = test.risk(trained.attention, trained.parameters, poll);
     Result result;
     result.summary = {{"activation", of.activation},
                       {"strength", of.strength},
@@ -64,7 +88,7 @@ Result run_case(const Settings& settings, const Case& of, const Measure& measure
                       {"bayes", test.bayes().value},
                       {"bayes_error", test.bayes().error},
                       {"last_loss", trained.last_loss}};
-    for (Row& own : measure({settings, trained, tokens, test}, result.summary)) {
+    for (Row& own : measure({settings, trained, tokens, test, poll}, result.summary)) {
         Row row = {of.activation, of.strength, std::int64_t{of.heads}, std::int64_t{of.start}};
         row.insert(row.end(), own.begin(), own.end());
         result.rows.push_back(std::move(row));
@@ -77,6 +101,11 @@ bool same_but_start(const json& a, const json& b) {
            a.at("heads") == b.at("heads");
 }
 
+// A loss that is no number is none.
+bool better(double one, double other) {
+    return one < other || (std::isfinite(one) && !std::isfinite(other));
+}
+
 // Of each activation, strength and number of heads, the start with the lowest loss in training.
 json best_starts(const std::vector<Result>& results) {
     json best = json::array();
@@ -86,7 +115,7 @@ json best_starts(const std::vector<Result>& results) {
             std::find_if(best.begin(), best.end(), [&](const json& b) { return same_but_start(b, one); });
         if (seen == best.end())
             best.push_back(one);
-        else if (one.at("last_loss") < seen->at("last_loss"))
+        else if (better(one.at("last_loss"), seen->at("last_loss")))
             *seen = one;
     }
     return {{"best", best}};
@@ -109,15 +138,16 @@ Sweep trained_sweep(const Settings& settings, std::vector<std::string> columns, 
     sweep.columns.insert(sweep.columns.end(), columns.begin(), columns.end());
     sweep.settings = settings.to_json();
     sweep.summarise = best_starts;
-    for (const std::string& activation : settings.activations)
-        for (const double strength : settings.strengths)
+    const auto tests = std::make_shared<TestSets>();
+    for (const double strength : settings.strengths)
+        for (const std::string& activation : settings.activations)
             for (const int heads : settings.heads)
                 for (int start = 0; start < settings.starts; ++start) {
                     const Case of = {activation, strength, heads, start};
                     const std::string name = activation + ", strength " + json(strength).dump() + ", " +
                                              std::to_string(heads) + " heads, start " + std::to_string(start);
                     sweep.units.push_back({name, 2.0 + heads, [=](Progress& progress) {
-                                               return run_case(settings, of, measure, progress);
+                                               return run_case(settings, of, measure, *tests, progress);
                                            }});
                 }
     return sweep;

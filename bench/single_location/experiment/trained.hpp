@@ -31,6 +31,7 @@ struct Measured {
     const Trained& trained;
     const Tokens& tokens;  // of the training
     const TestSet& test;
+    TestSet::Poll poll;  // to be called now and then
 };
 
 // The columns of every such experiment are: activation, strength, heads, start, then its own.

@@ -56,7 +56,7 @@ Signal Signal::discrete(const std::vector<std::vector<double>>& points, const st
     require(std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0 && std::isfinite(w); }),
             "--point: the weights should be finite and 0 or more");
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-    require(total > 0, "--point: one weight at least should be above 0");
+    require(total > 0 && std::isfinite(total), "--point: the weights' sum should be above 0 and finite");
     Signal s;
     s.points_ = points;
     s.mean_.assign(features, 0);

@@ -20,16 +20,16 @@ constexpr std::int64_t kUpdateBlock = 4096;  // parameters
 
 constexpr double kDecayFirst = 0.9, kDecaySecond = 0.999, kAdamEpsilon = 1e-8;
 
-int chunk_samples(const Tokens& tokens, int batch) {
-    const std::int64_t bytes = static_cast<std::int64_t>(tokens.tokens()) * tokens.dim() * sizeof(float);
-    return static_cast<int>(std::clamp<std::int64_t>(kChunkBytes / bytes, 1, std::min(kMostInChunk, batch)));
-}
-
 Extents extents(const Tokens& tokens, int heads, bool limit) {
     return {heads, tokens.tokens(), tokens.dim(), limit ? tokens.tokens() : tokens.dim()};
 }
 
 }  // namespace
+
+int chunk_samples(const Tokens& tokens, int batch) {
+    const std::int64_t bytes = static_cast<std::int64_t>(tokens.tokens()) * tokens.dim() * sizeof(float);
+    return static_cast<int>(std::clamp<std::int64_t>(kChunkBytes / bytes, 1, std::min(kMostInChunk, batch)));
+}
 
 struct Trainer::Worker {
     Worker(const Attention& attention, const Extents& n, double norm, int chunk)

@@ -12,11 +12,14 @@ namespace single_location {
 
 enum class Optimizer { sgd, adam };
 
+// The samples that a thread makes and uses at a time: a function of the shape alone.
+int chunk_samples(const Tokens& tokens, int batch);
+
 struct TrainingOptions {
     int batch = 256;
     Optimizer optimizer = Optimizer::sgd;
     double rate = 0.1;       // eta
-    std::int64_t decay = 0;  // Adam: the rate falls as a cosine to 0 at this step; 0: it stays
+    std::int64_t decay = 0;  // the rate falls as a cosine to 0 at this step; 0: it stays
     double initial_size =
         0.01;  // of a query: its components are normal with standard deviation size / sqrt(D)
     // Also along each hidden direction, normal with this standard deviation, at any D.

@@ -68,4 +68,4 @@ class Finding:
 def listed(words):
     """a, b and c"""
     words = list(map(str, words))
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+    return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " and " + words[-1]

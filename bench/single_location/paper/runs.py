@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import shlex
 
 COLUMNS = {
     "dynamics": ("activation", "source", "run", "time", "quantity", "i", "j", "value"),
@@ -44,7 +45,7 @@ class Run:
         if "mean" in self.settings:
             return None
         if "points" in self.settings:
-            return len(self.settings["points"])
+            return sum(float(point.partition(":")[0]) > 0 for point in self.settings["points"])
         return 2 ** sum(nu != 0 for nu in self.settings["nu"])
 
     def variances(self):
@@ -66,12 +67,12 @@ class Run:
         """The command line that gives these files."""
         words = ["hone-single-location", self.name]
         for key, value in self.settings.items():
+            option = "--" + key.replace("_", "-")
             if key in ("activations", "points"):
-                words += [f"--{key[:-1]} {one}" for one in value]
+                words += [f"{option[:-1]}={one}" for one in value]
             else:
-                text = ",".join(f"{x:g}" for x in value) if isinstance(value, list) else str(value)
-                words.append(f"--{key.replace('_', '-')} {text}")
-        return " ".join(words)
+                words.append(f"{option}={','.join(map(repr, value)) if isinstance(value, list) else value}")
+        return shlex.join(words)
 
 
 def numbers(value):
@@ -129,7 +130,7 @@ def check_whole(path, run):
         like = {(key[0], n) for key, n in counts.items() if key[1] != "hessian"}
         even = len(like) == len(run.activations)
     else:
-        expected = len(run.activations) * len(set(s["strengths"])) * len(set(s["heads"])) * s["starts"]
+        expected = len(run.activations) * len(s.get("strengths", [1])) * len(set(s["heads"])) * s["starts"]
         for row in run.rows:
             key = (row["activation"], row["strength"], row["heads"], row["start"])
             counts[key] = counts.get(key, 0) + 1

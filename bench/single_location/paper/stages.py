@@ -56,6 +56,8 @@ def together(found, parting):
 def order(run, summary, parting, end):
     """In which order heads part, in theory and by SGD, against the variances of theta."""
     expected, findings = by_variance(run), []
+    if not expected:  # theta does not vary
+        return []
     if not parting:
         return [
             Finding(f"In theory they do not part along direction {listed(expected)} by t = {end:.4g}.", False)

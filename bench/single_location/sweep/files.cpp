@@ -103,10 +103,12 @@ void replace_file(const std::filesystem::path& path, const std::string& text) {
     std::ofstream file(temporary, std::ios::binary);
     file.write(text.data(), static_cast<std::streamsize>(text.size()));
     file.close();
-    if (!file) throw write_error(path, errno ? std::strerror(errno) : "the disk took less than all");
-    std::error_code error;
-    std::filesystem::rename(temporary, path, error);
-    if (error) throw write_error(path, error.message().c_str());
+    std::error_code error, ignored;
+    const std::string reason = file ? "" : errno ? std::strerror(errno) : "the disk took less than all";
+    if (file) std::filesystem::rename(temporary, path, error);
+    if (file && !error) return;
+    std::filesystem::remove(temporary, ignored);
+    throw write_error(path, file ? error.message().c_str() : reason.c_str());
 }
 
 std::optional<std::string> read_file(const std::filesystem::path& path) {

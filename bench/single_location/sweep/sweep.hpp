@@ -31,7 +31,7 @@ class Progress {
 
     // How much is done, in [0, 1]. Cheap enough for every training step, and worth calling every few
     // milliseconds: on rank 0 it serves the other ranks. Throws Interrupted where a stop was asked for and
-    // the unit has not called save_due() so far: it is one that does not save.
+    // the unit does not save: it has not called save_due() so far, or not for a quarter of a second.
     virtual void done(double share) = 0;
 
     // Whether it is time to save: the sweep's save_seconds after the last time, or since a stop was asked

@@ -2,6 +2,8 @@
 #include "sweep/unit.hpp"
 
 #include <algorithm>
+#include <new>
+#include <optional>
 #include <thread>
 
 #include "sweep/files.hpp"
@@ -24,7 +26,9 @@ class Running final : public Progress {
         if (Clock::now() - looked_ < kLook) return;
         const bool stop = stop_asked();
         keeper_.share(unit_, std::clamp(share, 0.0, 1.0));
-        if (stop && !saves_) throw Interrupted{};
+        if (!stop) return;
+        if (!stopping_) stopping_ = Clock::now();
+        if (!saves_ || Clock::now() - *stopping_ >= kPatience) throw Interrupted{};
     }
 
     bool save_due() override {
@@ -45,6 +49,8 @@ class Running final : public Progress {
   private:
     // A look at the messages costs about a microsecond.
     static constexpr auto kLook = 1ms;
+    // How long a unit that saves may take to get there.
+    static constexpr auto kPatience = 250ms;
 
     bool stop_asked() {
         if (Clock::now() - looked_ >= kLook) {
@@ -59,6 +65,7 @@ class Running final : public Progress {
     Keeper& keeper_;
     nlohmann::json saved_;
     Clock::time_point last_save_ = Clock::now(), looked_{};
+    std::optional<Clock::time_point> stopping_;
     bool stop_ = false, saves_ = false;
 };
 
@@ -73,6 +80,8 @@ Message run_unit(const Sweep& sweep, std::size_t unit, const std::string& state,
         end.kind = Kind::finished;
     } catch (const Interrupted&) {
         end.kind = Kind::interrupted;
+    } catch (const std::bad_alloc&) {
+        end.bytes = "there is not enough memory for it";
     } catch (const std::exception& error) {
         end.bytes = error.what();
     } catch (...) {

@@ -23,12 +23,16 @@ double normal_quantile(double u) {
 
 }  // namespace
 
+int Draws::most_tokens(const Signal& signal, int others) {
+    return (kMostDimensions - signal.uniforms()) / (signal.features() + others);
+}
+
 Draws::Draws(const Signal& signal, const DrawsShape& shape, std::uint64_t seed)
     : shape_(shape), features_(signal.features()) {
     const int normals = shape.tokens * coordinates(), dimensions = signal.uniforms() + normals;
-    if (dimensions > kMostDimensions)
-        throw std::invalid_argument("--tokens times (--heads + features) should be at most " +
-                                    std::to_string(kMostDimensions - signal.uniforms()) + " for the theory");
+    if (shape.tokens > most_tokens(signal, shape.others))
+        throw std::invalid_argument("tokens: is " + std::to_string(shape.tokens) + "; should be at most " +
+                                    std::to_string(most_tokens(signal, shape.others)));
     const int each = shape.count / shape.replicates;
     shape_.count = each * shape.replicates;
     tokens_.resize(std::size_t(shape_.count) * normals);
@@ -41,7 +45,7 @@ Draws::Draws(const Signal& signal, const DrawsShape& shape, std::uint64_t seed)
         for (auto& bits : shift) bits = shifts();
         for (int n = 0; n < each; ++n) {
             for (int d = 0; d < dimensions; ++d)
-                uniform[d] = (static_cast<double>((points() ^ shift[d]) >> 11) + 0.5) * 0x1p-53;
+                uniform[d] = (static_cast<double>((points() ^ shift[d]) >> 12) + 0.5) * 0x1p-52;
             const std::size_t i = std::size_t(r) * each + n;
             double* theta = thetas_.data() + i * features_;
             double* x = tokens_.data() + i * normals;
@@ -57,7 +61,7 @@ Estimate over_replicates(const std::vector<double>& values) {
     Estimate mean;
     for (double value : values) mean.value += value / count;
     for (double value : values) mean.error += std::pow(value - mean.value, 2);
-    mean.error = std::sqrt(mean.error / (count * std::max(1.0, count - 1)));
+    mean.error = std::sqrt(mean.error / (count * (count - 1)));
     return mean;
 }
 

@@ -29,6 +29,10 @@ using Vector = Eigen::VectorXd;
 
 class Draws {
   public:
+    // The most tokens of which there can be draws: the Sobol sequence has so many dimensions.
+    static int most_tokens(const Signal& signal, int others);
+
+    // Throws std::invalid_argument where there are more.
     Draws(const Signal& signal, const DrawsShape& shape, std::uint64_t seed);
 
     const DrawsShape& shape() const { return shape_; }
@@ -51,7 +55,7 @@ struct Estimate {
     double error = 0;  // one standard error
 };
 
-// The mean of independent estimates, with the standard error that their spread tells.
+// The mean of independent estimates, with the standard error that their spread tells; NaN for one.
 Estimate over_replicates(const std::vector<double>& values);
 
 // The loss at some queries [H, coordinates] and biases [H], and what else was wanted.

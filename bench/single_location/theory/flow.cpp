@@ -53,6 +53,7 @@ std::vector<Moment> integrate(const Draws& draws, const Attention& attention, co
     namespace odeint = boost::numeric::odeint;
     const Eigen::Index heads = start.m.rows(), features = start.m.cols();
     const auto slope = [&](const State& state, State& rate, double) {
+        options.poll();
         rate = pack(rates(draws, attention, unpack(state, heads, features), options));
     };
     std::vector<Moment> moments;

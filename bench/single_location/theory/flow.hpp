@@ -29,6 +29,7 @@ struct FlowOptions {
     double noise = 0;         // eta D / B: how strongly the noise of minibatches feeds Q
     double tolerance = 1e-4;  // of a step's estimated error, absolute and relative
     int threads = 1;
+    std::function<void()> poll = [] {};  // called at each evaluation; may throw
 };
 
 // dM/dt = -E[sum_l g_l (k . x_l)], dQ_hh'/dt = -E[sum_l (g_hl chi_h'l + g_h'l chi_hl)] + noise E[sum_l g_hl

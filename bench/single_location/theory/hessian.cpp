@@ -17,8 +17,9 @@ constexpr double kLongestStep = 0.5;
 // The loss as a function of one vector x for each head: its query [F + 1], then its bias if that is trained.
 class Landscape {
   public:
-    Landscape(const Draws& draws, const Attention& attention, int heads, int threads)
-        : draws_(draws), attention_(attention), heads_(heads), threads_(threads) {}
+    Landscape(const Draws& draws, const Attention& attention, int heads, int threads,
+              const std::function<void()>& poll)
+        : draws_(draws), attention_(attention), heads_(heads), threads_(threads), poll_(poll) {}
 
     Eigen::Index size() const { return draws_.coordinates() + (attention_.trained ? 1 : 0); }
 
@@ -30,6 +31,7 @@ class Landscape {
 
     // [H, size]: the gradient with head 0 at `first`, head 1 at `second`, the others at x.
     Matrix gradient(const Vector& x, const Vector& first, const Vector& second) {
+        poll_();
         const Eigen::Index coordinates = draws_.coordinates();
         Matrix all = x.transpose().replicate(heads_, 1);
         all.row(0) = first, all.row(1) = second;
@@ -61,6 +63,7 @@ class Landscape {
     const Draws& draws_;
     const Attention& attention_;
     int heads_, threads_;
+    const std::function<void()>& poll_;
     Estimate loss_;
 };
 
@@ -82,7 +85,7 @@ Vector fixed_point(Landscape& landscape) {
                              " steps");
 }
 
-// Its rows are the modes of one set of draws, the lowest eigenvalue first.
+// Its columns are the modes of one set of draws, the lowest eigenvalue first.
 Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> parting(Landscape& landscape, const Vector& x) {
     return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(landscape.derivative([&](const Vector& step) {
         const Matrix gradient = landscape.gradient(x, x + step, x - step);
@@ -93,7 +96,8 @@ Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> parting(Landscape& landscape, con
 }  // namespace
 
 Unspecialised unspecialised(const Signal& signal, const Attention& attention, int heads,
-                            const DrawsShape& shape, std::uint64_t seed, int threads, int sets) {
+                            const DrawsShape& shape, std::uint64_t seed, int threads, int sets,
+                            const std::function<void()>& poll) {
     if (heads < 2) throw std::runtime_error("heads part only where there are two at least");
     DrawsShape with_elsewhere = shape;
     with_elsewhere.others = 1;
@@ -102,7 +106,7 @@ Unspecialised unspecialised(const Signal& signal, const Attention& attention, in
     std::vector<double> losses;
     for (int set = 0; set < sets; ++set) {
         const Draws draws(signal, with_elsewhere, seed + set);
-        Landscape landscape(draws, attention, heads, threads);
+        Landscape landscape(draws, attention, heads, threads, poll);
         const Vector x = fixed_point(landscape);
         losses.push_back(landscape.loss().value);
         const auto modes = parting(landscape, x);

@@ -1,6 +1,7 @@
 // hessian.hpp: the fixed point at which all heads are the same, and how it falls apart.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "theory/draws.hpp"
@@ -26,9 +27,10 @@ struct Unspecialised {
 
 // From queries of 0, which move along E[theta], by Newton steps along the directions in which all heads are
 // equal; for `sets` independent sets of draws of the shape (others = 1: the direction that stands for all
-// that carry no signal), whose spread is the error. Needs two heads at least; throws std::runtime_error where
-// no fixed point is found.
-Unspecialised unspecialised(const Signal& signal, const Attention& attention, int heads,
-                            const DrawsShape& shape, std::uint64_t seed, int threads, int sets = 4);
+// that carry no signal), whose spread is the error. `poll` is called at each evaluation and may throw. Needs
+// two heads at least; throws std::runtime_error where no fixed point is found.
+Unspecialised unspecialised(
+    const Signal& signal, const Attention& attention, int heads, const DrawsShape& shape, std::uint64_t seed,
+    int threads, int sets = 4, const std::function<void()>& poll = [] {});
 
 }  // namespace single_location
