@@ -53,16 +53,15 @@ struct hone_step {
 
 hone_step::hone_step(const hone_step_problem& p)
     : tokens(flipped_spike(p), int(p.tokens), int(p.dim), sl::Tokens::Directions::random, p.seed),
-      trainer(tokens, sl::parse_attention(p.attention, int(p.tokens)), int(p.heads),
-              sl::Trainer::Loss::finite, training_options(p), p.seed),
+      trainer(tokens, sl::parse_attention(p.attention, int(p.tokens)), int(p.heads), sl::Loss::finite,
+              training_options(p), p.seed),
       chunk(sl::chunk_samples(tokens, int(p.batch))),
       x(p.batch * sample()),
       epsilon(p.batch),
       sums(chunks()) {
-    const int dim = tokens.dim();
     for (int64_t t = 0; t < p.threads; ++t)
-        heads.emplace_back(trainer.attention(), sl::Extents{trainer.heads(), tokens.tokens(), dim, dim},
-                           1.0 / dim, int(chunk));
+        heads.emplace_back(trainer.attention(), sl::Extents{trainer.heads(), tokens.tokens(), tokens.dim()},
+                           sl::Loss::finite, int(chunk));
     gradients.assign(chunks() * trainer.state().parameters.size(), 0);
 }
 
@@ -80,10 +79,8 @@ double hone_step::run_given() {
     const int64_t queries = int64_t{trainer.heads()} * tokens.dim();
     const bool trained = trainer.attention().trained;
     for_chunks([&](int thread, int64_t c, int64_t first, int64_t count) {
-        const float* keys = x.data() + first * sample();
         float* gradient = gradients.data() + c * int64_t(parameters.size());
-        const sl::Samples<float> samples = {int(count), keys,         tokens.dim(),          keys,
-                                            sample(),   tokens.dim(), epsilon.data() + first};
+        const sl::Samples<float> samples = {int(count), x.data() + first * sample(), epsilon.data() + first};
         sums[c] = heads[thread].backward(samples, trainer.queries(), trainer.bias(),
                                          {gradient, trained ? gradient + queries : nullptr});
     });

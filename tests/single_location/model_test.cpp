@@ -129,21 +129,18 @@ TEST(Tokens, a_sample_is_the_same_however_the_samples_are_cut) {
                  std::invalid_argument);
 }
 
-// Some samples in double precision; in the limit of large D the values are unit vectors.
+// Some samples in double precision.
 struct Block {
-    Block(int count, int tokens, int dim, bool limit)
-        : n(count), x(count * tokens * dim), unit(tokens * tokens) {
+    Block(int count, int tokens, int dim) : n(count), x(count * tokens * dim) {
         std::vector<float> normals(x.size());
         fill_normals(5, 9, 0, 1, static_cast<std::int64_t>(normals.size()), normals.data());
         std::copy(normals.begin(), normals.end(), x.begin());
-        for (int l = 0; l < tokens; ++l) unit[l * tokens + l] = 1;
         for (int i = 0; i < count; ++i)
             marked.push_back(i % tokens), x[(i * tokens + marked[i]) * dim] += 1.5;
-        samples = {count, x.data(), dim, x.data(), tokens * dim, dim, marked.data()};
-        if (limit) samples.values = unit.data(), samples.value_batch = 0, samples.value_stride = tokens;
+        samples = {count, x.data(), marked.data()};
     }
     int n;
-    std::vector<double> x, unit;
+    std::vector<double> x;
     std::vector<int> marked;
     Samples<double> samples;
 };
@@ -156,8 +153,8 @@ TEST_P(EveryAttention, gradients_are_those_of_the_loss) {
     const auto& [name, limit] = GetParam();
     constexpr int heads = 3, tokens = 6, dim = 11;
     const Attention attention = parse_attention(name, tokens);
-    const Block block(5, tokens, dim, limit);
-    Heads<double> model(attention, {heads, tokens, dim, limit ? tokens : dim}, 1.0 / dim, block.n);
+    const Block block(5, tokens, dim);
+    Heads<double> model(attention, {heads, tokens, dim}, limit ? Loss::limit : Loss::finite, block.n);
     std::vector<double> q(heads * dim), bias(heads), dq(q.size()), dbias(heads), dk(block.x.size());
     for (std::size_t i = 0; i < q.size(); ++i) q[i] = 0.3 * std::sin(1.0 + static_cast<double>(i * i));
     for (int h = 0; h < heads; ++h) bias[h] = attention.first_bias + 0.1 * h;
@@ -179,15 +176,38 @@ TEST_P(EveryAttention, gradients_are_those_of_the_loss) {
         EXPECT_NEAR(dbias[h], slope(bias[h]), 1e-7 + 1e-6 * std::abs(dbias[h]));
 }
 
-// With queries of 0 each head of softmax has weights 1/L, so the loss is 1 - 1/L for values that are unit
-// vectors.
+// With queries of 0 each head of softmax has weights 1/L, so the loss of the limit is 1 - 1/L.
 TEST(Heads, without_queries_softmax_predicts_the_mean) {
-    const Block block(4, 8, 3, true);
-    Heads<double> model(parse_attention("softmax", 8), {2, 8, 3, 8}, 1, block.n);
+    const Block block(4, 8, 3);
+    Heads<double> model(parse_attention("softmax", 8), {2, 8, 3}, Loss::limit, block.n);
     const std::vector<double> q(6, 0.0);
     EXPECT_NEAR(model.forward(block.samples, q.data(), nullptr), 4 * (1 - 1.0 / 8), 1e-12);
     for (double loss : model.losses()) EXPECT_NEAR(loss, 1 - 1.0 / 8, 1e-12);
-    for (int i = 0; i < 4 * 2 * 8; ++i) EXPECT_NEAR(model.outputs()[i], 1.0 / 8, 1e-12);
+    for (int i = 0; i < 4 * 2 * 8; ++i) EXPECT_NEAR(model.weights()[i], 1.0 / 8, 1e-12);
+}
+
+// By plain loops: the prediction is the heads' weighted sum of tokens.
+TEST(Heads, the_loss_is_how_far_the_prediction_is_from_the_marked_token) {
+    constexpr int heads = 3, tokens = 5, dim = 17;
+    const Block block(4, tokens, dim);
+    std::vector<double> q(heads * dim);
+    for (std::size_t i = 0; i < q.size(); ++i) q[i] = 0.3 * std::sin(1.0 + static_cast<double>(i * i));
+    Heads<double> model(parse_attention("softmax", tokens), {heads, tokens, dim}, Loss::finite, block.n);
+    model.forward(block.samples, q.data(), nullptr);
+    for (int i = 0; i < block.n; ++i) {
+        const double* x = &block.x[i * tokens * dim];
+        std::vector<double> off(x + block.marked[i] * dim, x + (block.marked[i] + 1) * dim);
+        for (int h = 0; h < heads; ++h) {
+            double weight[tokens], sum = 0;
+            for (int l = 0; l < tokens; ++l)
+                sum += weight[l] =
+                    std::exp(std::inner_product(&q[h * dim], &q[h * dim] + dim, x + l * dim, 0.0));
+            for (int l = 0; l < tokens; ++l)
+                for (int d = 0; d < dim; ++d) off[d] -= weight[l] / sum / heads * x[l * dim + d];
+        }
+        EXPECT_NEAR(model.losses()[i], std::inner_product(off.begin(), off.end(), off.begin(), 0.0) / dim,
+                    1e-12);
+    }
 }
 
 TrainingOptions options(Optimizer optimizer, int threads) {
@@ -202,7 +222,7 @@ TEST(Trainer, steps_are_bitwise_the_same_for_any_number_of_threads) {
     for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::adam}) {
         std::vector<float> first;
         for (const int threads : {1, 2, 3, 5}) {
-            Trainer trainer(tokens, parse_attention("bayes_softmax+b", 12), 5, Trainer::Loss::finite,
+            Trainer trainer(tokens, parse_attention("bayes_softmax+b", 12), 5, Loss::finite,
                             options(optimizer, threads), 7);
             for (int i = 0; i < 4; ++i) trainer.step();
             if (first.empty()) first = trainer.state().parameters;
@@ -214,7 +234,7 @@ TEST(Trainer, steps_are_bitwise_the_same_for_any_number_of_threads) {
 TEST(Trainer, goes_on_from_a_state_as_if_it_had_never_stopped) {
     const Tokens tokens(Signal::flipped_spike(1.5, {1}), 12, 2, Tokens::Directions::axes, 1);
     const auto make = [&] {
-        return std::make_unique<Trainer>(tokens, parse_attention("softmax_1+b", 12), 3, Trainer::Loss::limit,
+        return std::make_unique<Trainer>(tokens, parse_attention("softmax_1+b", 12), 3, Loss::limit,
                                          options(Optimizer::adam, 2), 7);
     };
     const auto straight = make(), before = make(), after = make();
@@ -232,17 +252,17 @@ TEST(Trainer, a_step_of_sgd_goes_down_the_mean_gradient) {
     TrainingOptions o = options(Optimizer::sgd, 1);
     o.decay = 0, o.batch = 64, o.initial_size = 1;
     const Attention attention = parse_attention("sigmoid+b", length);
-    Trainer trainer(tokens, attention, heads, Trainer::Loss::finite, o, 7);
+    Trainer trainer(tokens, attention, heads, Loss::finite, o, 7);
     const std::vector<float> before = trainer.state().parameters;
     std::vector<float> x(64 * length * dim), gradient(heads * dim + heads);
     std::vector<int> epsilon(64);
     for (int step = 0; step < 2; ++step) trainer.step();
     std::vector<float> expected = before;
-    Heads<float> model(attention, {heads, length, dim, dim}, 1.0 / dim, 64);
+    Heads<float> model(attention, {heads, length, dim}, Loss::finite, 64);
     for (int step = 0; step < 2; ++step) {
         tokens.make(64 * step, 64, x.data(), epsilon.data());
-        model.backward({64, x.data(), dim, x.data(), length * dim, dim, epsilon.data()}, expected.data(),
-                       expected.data() + heads * dim, {gradient.data(), gradient.data() + heads * dim});
+        model.backward({64, x.data(), epsilon.data()}, expected.data(), expected.data() + heads * dim,
+                       {gradient.data(), gradient.data() + heads * dim});
         for (std::size_t i = 0; i < gradient.size(); ++i) expected[i] -= 0.05f * gradient[i] / 64;
     }
     for (std::size_t i = 0; i < expected.size(); ++i)
@@ -255,7 +275,7 @@ TEST(Trainer, adam_moves_by_its_rate_which_falls_as_a_cosine) {
     const Tokens tokens(Signal::flipped_spike(1.5, {1}), 8, 2, Tokens::Directions::axes, 1);
     TrainingOptions o = options(Optimizer::adam, 1);
     o.decay = 4, o.initial_size = 1;
-    Trainer trainer(tokens, parse_attention("softmax", 8), 3, Trainer::Loss::limit, o, 7);
+    Trainer trainer(tokens, parse_attention("softmax", 8), 3, Loss::limit, o, 7);
     std::vector<float> before = trainer.state().parameters;
     trainer.step();
     for (int i = 0; i < 6; ++i)

@@ -166,7 +166,7 @@ TEST(Stages, heads_part_along_the_features_in_the_order_of_their_variances_for_f
         const Tokens tokens(signal, 20, 3, Tokens::Directions::axes, seed);
         TrainingOptions options;
         options.initial_size = 0, options.initial_overlap = 0.05;
-        Trainer trainer(tokens, attention, 4, Trainer::Loss::limit, options, seed);
+        Trainer trainer(tokens, attention, 4, Loss::limit, options, seed);
         Matrix m(4, 3);
         std::copy(trainer.queries(), trainer.queries() + 12, m.data());
         std::vector<double> times;

@@ -17,7 +17,7 @@ struct DynamicsModel {
                  s.dim ? Tokens::Directions::random : Tokens::Directions::axes, s.seed) {}
 
     Trainer trainer(const Tokens& of) const {
-        const auto loss = settings.dim ? Trainer::Loss::finite : Trainer::Loss::limit;
+        const auto loss = settings.dim ? Loss::finite : Loss::limit;
         return Trainer(of, attention, settings.heads[0], loss, settings.training(), settings.seed);
     }
 

@@ -37,7 +37,7 @@ TestSet::TestSet(const Settings& settings, const Tokens& trained_on, std::uint64
         fresh_ = std::make_unique<Tokens>(trained_on.with_seed(seed));
 }
 
-// Samples first .. first + count - 1; the values are the tokens.
+// Samples first .. first + count - 1.
 Samples<double> TestSet::load(Buffers& b, int first, int count) const {
     const std::size_t size = static_cast<std::size_t>(tokens_) * dim_;
     b.theta.resize(static_cast<std::size_t>(count) * signal_.features());
@@ -52,7 +52,7 @@ Samples<double> TestSet::load(Buffers& b, int first, int count) const {
         b.x.assign(b.drawn.begin(), b.drawn.end());
         x = b.x.data();
     }
-    return {count, x, dim_, x, static_cast<std::ptrdiff_t>(size), dim_, b.epsilon.data()};
+    return {count, x, b.epsilon.data()};
 }
 
 Estimate TestSet::risk(const Attention& attention, const Parameters& at, const Poll& poll) const {
@@ -61,8 +61,8 @@ Estimate TestSet::risk(const Attention& attention, const Parameters& at, const P
     std::vector<double> losses(samples_);
     std::vector<std::unique_ptr<Heads<double>>> models;
     for (int t = 0; t < threads_; ++t)
-        models.push_back(std::make_unique<Heads<double>>(attention, Extents{heads, tokens_, dim_, dim_},
-                                                         1.0 / dim_, kBlock));
+        models.push_back(
+            std::make_unique<Heads<double>>(attention, Extents{heads, tokens_, dim_}, Loss::finite, kBlock));
     std::vector<Buffers> buffers(threads_);
     const int turn = kBlock * threads_;
     for (int begin = 0; begin < samples_; begin += turn) {
@@ -87,19 +87,16 @@ void TestSet::weigh(const Attention& attention, const Parameters& at,
                     const std::function<void(const Weighed&)>& seen, const Poll& poll) const {
     const int heads = static_cast<int>(at.queries.rows()), features = signal_.features();
     const int each = samples_ / kReplicates;
-    const Matrix unit = Matrix::Identity(tokens_, tokens_);
-    Heads<double> model(attention, {heads, tokens_, dim_, tokens_}, 1.0, kBlock);
+    Heads<double> model(attention, {heads, tokens_, dim_}, Loss::limit, kBlock);
     Buffers buffers;
     Matrix weight(heads, tokens_);
     for (int first = 0; first < samples_; first += kBlock) {
         poll();
         const int count = std::min(kBlock, samples_ - first);
-        Samples<double> samples = load(buffers, first, count);
-        samples.values = unit.data(), samples.value_batch = 0, samples.value_stride = tokens_;
-        model.forward(samples, at.queries.data(), at.bias.data());
+        model.forward(load(buffers, first, count), at.queries.data(), at.bias.data());
         for (int i = 0; i < count; ++i) {
             weight = attention.share(heads) *
-                     Eigen::Map<const Matrix>(model.outputs() + std::ptrdiff_t(i) * heads * tokens_, heads,
+                     Eigen::Map<const Matrix>(model.weights() + std::ptrdiff_t(i) * heads * tokens_, heads,
                                               tokens_);
             seen({(first + i) / each, buffers.theta.data() + std::ptrdiff_t(i) * features, buffers.epsilon[i],
                   weight.data()});

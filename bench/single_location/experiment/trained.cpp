@@ -25,9 +25,8 @@ Tokens tokens_of(const Settings& s, const Signal& signal, int start) {
 
 Trained train(const Settings& settings, const Case& of, const Tokens& tokens, Progress& progress) {
     Trained trained = {of, parse_attention(of.activation, settings.tokens), {}, 0};
-    Trainer trainer(tokens, trained.attention, of.heads,
-                    settings.dim ? Trainer::Loss::finite : Trainer::Loss::limit, settings.training(),
-                    training_seed(settings, of.start));
+    Trainer trainer(tokens, trained.attention, of.heads, settings.dim ? Loss::finite : Loss::limit,
+                    settings.training(), training_seed(settings, of.start));
     TrainingState& state = trainer.state();
     double loss = 0;
     if (const json& saved = progress.saved(); !saved.is_null()) {

@@ -1,4 +1,4 @@
-// heads.hpp: the heads on a block of samples: prediction, loss and gradients, by the library's forward and
+// heads.hpp: the heads on a block of samples: weights, loss and gradients, by the library's forward and
 // backward.
 #pragma once
 
@@ -10,63 +10,66 @@
 
 namespace single_location {
 
-// The extents of a model. Keys and values are the tokens themselves; in the limit of D -> infinity, where a
-// token's noise is orthogonal to all others', the values may be taken as unit vectors, and the prediction as
-// the weights.
+// finite: |y - prediction|^2 / D. limit: that of D -> infinity, sum_l (delta_l_epsilon - a_l)^2, where a
+// token is given by its coordinates in what dimensions matter.
+enum class Loss { finite, limit };
+
 struct Extents {
-    int heads;      // H
-    int tokens;     // L
-    int key_dim;    // of the queries and keys
-    int value_dim;  // of the values and the prediction
+    int heads;   // H
+    int tokens;  // L
+    int dim;     // of a token and of a query
 };
 
-// A block of samples; strides in elements.
+// A block of samples.
 template <class T>
 struct Samples {
     int count;
-    const T* keys;                // [count, L, key_dim]
-    std::ptrdiff_t key_stride;    // from token to token; from sample to sample L times that
-    const T* values;              // [count, L, value_dim]
-    std::ptrdiff_t value_batch;   // from sample to sample; 0: the same values for all
-    std::ptrdiff_t value_stride;  // from token to token
-    const int* marked;            // [count]: epsilon, the token whose value is to be predicted
+    const T* tokens;    // [count, L, dim]
+    const int* marked;  // [count]: epsilon, the token that is to be predicted
 };
 
 // Where gradients go, summed over the samples of a block; null: not wanted.
 template <class T>
 struct Gradients {
-    T* queries;         // [H, key_dim]
+    T* queries;         // [H, dim]
     T* bias = nullptr;  // [H]
-    T* keys = nullptr;  // [count, L, key_dim], with the strides of the samples' keys
+    T* keys = nullptr;  // [count, L, dim]: of the tokens as keys alone
 };
 
-// prediction = c sum_h o_h; loss = norm |prediction - v_epsilon|^2 for one sample. One thread; each thread
-// its own.
+// a_l = c sum_h A_hl, prediction = sum_l a_l x_l. The heads attend to unit vectors, so that the library gives
+// their weights: the prediction is then one product with the tokens, not one for each head, and so is the
+// gradient of a. These two are the library's linear attention. For one thread; each thread has its own.
 template <class T>
 class Heads {
   public:
     // `most` samples at once.
-    Heads(const Attention& attention, const Extents& extents, double norm, int most);
+    Heads(const Attention& attention, const Extents& extents, Loss loss, int most);
 
-    // The losses' sum. With q [H, key_dim], bias [H].
+    // The losses' sum. With q [H, dim], bias [H].
     double forward(const Samples<T>& samples, const T* q, const T* bias);
     // The losses' sum and its gradients.
     double backward(const Samples<T>& samples, const T* q, const T* bias, const Gradients<T>& to);
 
-    // After either, of each sample of the block: its loss; what each head gave, o [count, H, value_dim].
+    // After either, of each sample of the block: its loss; the weights of each head, A [count, H, L].
     std::span<const double> losses() const { return losses_; }
-    const T* outputs() const { return o_.data(); }
+    const T* weights() const { return weights_.data(); }
 
   private:
-    hone::Forward<T> forward_call(const Samples<T>& samples, const T* q, const T* bias);
-    void residuals(const Samples<T>& samples);
+    hone::Forward<T> attend(const Samples<T>& samples, const T* q, const T* bias);
+    void sum_weights(const Samples<T>& samples);
+    void predict(const Samples<T>& samples);
+    void differentiate(const Samples<T>& samples);
+    void linear(hone_problem problem, hone::Forward<T> call);
 
     Attention attention_;
     Extents n_;
-    double norm_;
-    hone_problem problem_;
-    std::vector<T> o_;         // [most, H, value_dim]
-    std::vector<T> residual_;  // [most, value_dim]: 2 c norm (prediction - target), the gradient of every o_h
+    Loss loss_;
+    hone_problem problem_, linear_;
+    std::vector<T> unit_;      // [L, L]
+    std::vector<T> weights_;   // [most, H, L]
+    std::vector<T> off_;       // [most, L]: a - delta
+    std::vector<T> residual_;  // [most, dim]: prediction - y
+    std::vector<T> slope_;     // [most, L]: the gradient of the weights, the same for all heads
     std::vector<T> lse_;
     std::vector<double> losses_;
     std::vector<std::byte> workspace_;

@@ -20,10 +20,6 @@ constexpr std::int64_t kUpdateBlock = 4096;  // parameters
 
 constexpr double kDecayFirst = 0.9, kDecaySecond = 0.999, kAdamEpsilon = 1e-8;
 
-Extents extents(const Tokens& tokens, int heads, bool limit) {
-    return {heads, tokens.tokens(), tokens.dim(), limit ? tokens.tokens() : tokens.dim()};
-}
-
 }  // namespace
 
 int chunk_samples(const Tokens& tokens, int batch) {
@@ -32,9 +28,9 @@ int chunk_samples(const Tokens& tokens, int batch) {
 }
 
 struct Trainer::Worker {
-    Worker(const Attention& attention, const Extents& n, double norm, int chunk)
-        : heads(attention, n, norm, chunk),
-          x(static_cast<std::size_t>(chunk) * n.tokens * n.key_dim),
+    Worker(const Attention& attention, const Extents& n, Loss loss, int chunk)
+        : heads(attention, n, loss, chunk),
+          x(static_cast<std::size_t>(chunk) * n.tokens * n.dim),
           epsilon(chunk) {}
 
     Heads<float> heads;
@@ -60,14 +56,9 @@ Trainer::Trainer(const Tokens& tokens, const Attention& attention, int heads, Lo
         state_.second.assign(parameters, 0);
     }
     gradients_.assign(chunks_ * parameters, 0);
-    const bool limit = loss == Loss::limit;
-    if (limit) {
-        values_.assign(static_cast<std::size_t>(tokens.tokens()) * tokens.tokens(), 0);
-        for (int l = 0; l < tokens.tokens(); ++l) values_[l * tokens.tokens() + l] = 1;
-    }
     for (int t = 0; t < std::min(options.threads, chunks_); ++t)
-        workers_.push_back(std::make_unique<Worker>(attention, extents(tokens, heads, limit),
-                                                    limit ? 1.0 : 1.0 / dim, chunk_));
+        workers_.push_back(
+            std::make_unique<Worker>(attention, Extents{heads, tokens.tokens(), dim}, loss, chunk_));
 }
 
 Trainer::~Trainer() = default;
@@ -91,16 +82,11 @@ void Trainer::set_queries(std::uint64_t seed) {
 
 void Trainer::gradients_of_chunk(Worker& worker, int chunk) {
     const int begin = chunk * chunk_, count = std::min(chunk_, options_.batch - begin);
-    const int tokens = tokens_.tokens(), dim = tokens_.dim();
     tokens_.make(static_cast<std::uint64_t>(state_.step) * options_.batch + begin, count, worker.x.data(),
                  worker.epsilon.data());
-    Samples<float> samples = {
-        count, worker.x.data(),      dim, worker.x.data(), static_cast<std::ptrdiff_t>(tokens) * dim,
-        dim,   worker.epsilon.data()};
-    if (!values_.empty())
-        samples.values = values_.data(), samples.value_batch = 0, samples.value_stride = tokens;
+    const Samples<float> samples = {count, worker.x.data(), worker.epsilon.data()};
     float* gradient = gradients_.data() + chunk * state_.parameters.size();
-    float* bias_gradient = gradient + static_cast<std::ptrdiff_t>(heads_) * dim;
+    float* bias_gradient = gradient + static_cast<std::ptrdiff_t>(heads_) * tokens_.dim();
     losses_[chunk] = worker.heads.backward(samples, queries(), bias(),
                                            {gradient, attention_.trained ? bias_gradient : nullptr});
 }

@@ -34,12 +34,10 @@ struct TrainingState {
     std::vector<float> first, second;  // Adam's moments of them
 };
 
-// The loss is |y - prediction|^2 / D; or, where the tokens are the coordinates along the directions alone,
-// that of the limit D -> infinity, sum_l (delta_l_epsilon - a_l)^2. Every result is bitwise the same for any
-// number of threads.
+// In the limit the tokens are to be the coordinates along the directions alone. Every result is bitwise the
+// same for any number of threads.
 class Trainer {
   public:
-    enum class Loss { finite, limit };
     Trainer(const Tokens& tokens, const Attention& attention, int heads, Loss loss,
             const TrainingOptions& options, std::uint64_t seed);
     ~Trainer();
@@ -68,7 +66,6 @@ class Trainer {
     TrainingOptions options_;
     TrainingState state_;
     int chunk_, chunks_;            // samples of a chunk, chunks of a batch
-    std::vector<float> values_;     // in the limit: unit vectors [L, L]
     std::vector<float> gradients_;  // [chunks, parameters]
     std::vector<double> losses_;    // [chunks]
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -81,7 +81,6 @@ struct Question {
     Matrix queries;  // with a unit vector for each head behind, where the noise is wanted
     const Vector& bias;
     Wanted wanted;
-    Matrix values;  // [L, L]: unit vectors
     std::vector<int> marked;
 };
 
@@ -91,10 +90,8 @@ class Blocks {
     explicit Blocks(const Question& ask)
         : ask_(ask),
           width_(static_cast<int>(ask.queries.cols())),
-          heads_(ask.attention,
-                 {static_cast<int>(ask.queries.rows()), ask.draws.shape().tokens, width_,
-                  ask.draws.shape().tokens},
-                 1.0, kBlock) {
+          heads_(ask.attention, {static_cast<int>(ask.queries.rows()), ask.draws.shape().tokens, width_},
+                 Loss::limit, kBlock) {
         if (ask.wanted != Wanted::gradient_and_noise) return;
         padded_.setZero(kBlock * ask.draws.shape().tokens, width_);
         keys_gradient_.resize(kBlock * ask.draws.shape().tokens, width_);
@@ -108,8 +105,7 @@ class Blocks {
         if (noise)
             padded_.topLeftCorner(count * tokens, coordinates) =
                 Eigen::Map<const Matrix>(x, count * tokens, coordinates);
-        const Samples<double> samples = {count,  noise ? padded_.data() : x, width_, ask_.values.data(), 0,
-                                         tokens, ask_.marked.data()};
+        const Samples<double> samples = {count, noise ? padded_.data() : x, ask_.marked.data()};
         Sums sums;
         if (ask_.wanted == Wanted::loss) {
             sums.loss = heads_.forward(samples, ask_.queries.data(), ask_.bias.data());
@@ -143,13 +139,7 @@ Population expect(const Draws& draws, const Attention& attention, const Matrix& 
                   Wanted wanted, int threads) {
     const DrawsShape& shape = draws.shape();
     const Eigen::Index heads = queries.rows();
-    Question ask = {draws,
-                    attention,
-                    queries,
-                    bias,
-                    wanted,
-                    Matrix::Identity(shape.tokens, shape.tokens),
-                    std::vector<int>(kBlock, 0)};
+    Question ask = {draws, attention, queries, bias, wanted, std::vector<int>(kBlock, 0)};
     if (wanted == Wanted::gradient_and_noise) {
         ask.queries.conservativeResize(Eigen::NoChange, queries.cols() + heads);
         ask.queries.rightCols(heads).setIdentity();
