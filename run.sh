@@ -9,7 +9,7 @@ usage() {
 ./run.sh report [options] the same for the cases of the report; build/report/index.html, its pictures, report.json
 ./run.sh peers [options]  times hone beside PyTorch, onnxruntime and OpenBLAS; build/report/peers.json
 ./run.sh paper [options]  runs the paper's five experiments and draws them; build/paper/index.html, CSV and JSON.
-                          At their default sizes they take about ten minutes. Options are what all five know:
+                          At their default sizes they take some six minutes. Options are what all five know:
                           --seed, --tokens, --steps, ...; --resume goes on where an interrupted run stopped
 ./run.sh compare OLD NEW  what changed from one report.json to another, by Google Benchmark's compare.py
 ./run.sh test             builds into build/ and runs the tests
