@@ -60,7 +60,7 @@ def same_for_threads(work):
 
 def same_after_interruptions(work):
     """A sweep, and a long run of SGD, interrupted anywhere and resumed."""
-    for words, name in ((RISK + LONG, "risk"), (DYNAMICS + ["--steps", "8000"], "dynamics")):
+    for words, name in ((RISK + LONG, "risk"), (DYNAMICS + ["--steps", "20000"], "dynamics")):
         run([*words, "--out", work / "straight"])
         out, times = work / f"interrupted_{name}", 0
         resumed = words

@@ -19,30 +19,25 @@ namespace {
 
 constexpr const char* kPhysics =
     "Trains attention heads on the single-location model: one token of L, hidden among Gaussian noise, "
-    "carries a signal "
-    "along unknown directions and is to be found; the heads first move together, then specialise one "
-    "direction after "
-    "another, and how low their risk gets depends on the activation.";
+    "carries a signal along unknown directions and is to be found; the heads first move together, then "
+    "specialise one direction after another, and how low their risk gets depends on the activation.";
 
 constexpr const char* kOfDynamics =
-    "Follows the heads' overlaps with the hidden directions: SGD at dimension D beside the closed equations "
-    "of D -> "
-    "infinity, and the stages in which heads part, beside those that the Hessian predicts.";
+    "Follows the heads' overlaps with the hidden directions: SGD at dimension D beside the closed "
+    "equations of D -> infinity, and the stages in which heads part, beside those that the Hessian "
+    "predicts.";
 constexpr const char* kOfRisk =
-    "Test risk of trained heads against the strength of the signal, for each activation, beside the Bayes "
-    "risk: softmax "
-    "stays on a floor, as each head must spend its weight somewhere.";
+    "Test risk of trained heads against the strength of the signal, for each activation, beside the Bayes"
+    " risk: softmax stays on a floor, as each head must spend its weight somewhere.";
 constexpr const char* kOfHeads =
     "Test risk against the number of heads: where there are as many as P_theta has points, more help no "
     "more.";
 constexpr const char* kOfPrune =
-    "Test risk against the number of heads kept, taking away at each step the head whose loss costs least: "
-    "redundant "
-    "heads go at little cost.";
+    "Test risk against the number of heads kept, taking away at each step the head whose loss costs "
+    "least: redundant heads go at little cost.";
 constexpr const char* kOfNoise =
-    "What heads add to the prediction of a token whose signal is another head's: their weight on noise, for "
-    "each "
-    "activation, against the strength of the signal.";
+    "What heads add to the prediction of a token whose signal is another head's: their weight on noise, "
+    "for each activation, against the strength of the signal.";
 
 // What mpirun says of how many of its ranks share this machine.
 int ranks_here() {
