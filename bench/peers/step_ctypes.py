@@ -82,8 +82,8 @@ class Model:
         return numpy.ctypeslib.as_array(self.call(name), shape)
 
 
-class HoneStep:
-    """The model's Trainer. What it returns is of the first step, which all take on the same tokens."""
+class OfLibrary:
+    """What the peers of this library have in common."""
 
     def __init__(self, path):
         self.library = Library(path)
@@ -93,8 +93,14 @@ class HoneStep:
 
     def prepare(self, work, threads):
         self.model = Model(self.library, work, threads)
+
+
+class HoneStep(OfLibrary):
+    """The model's Trainer. What it returns is of the first step, which all take on the same tokens."""
+
+    def prepare(self, work, threads):
+        super().prepare(work, threads)
         self.first = {part: self._first(part) for part in ("run", "run_given")}
-        return None
 
     def forward(self):
         self.model.call("run")
@@ -116,18 +122,8 @@ class HoneStep:
         return found
 
 
-class Traffic:
+class Traffic(OfLibrary):
     """What moving the tokens to memory and back costs, by as many threads; it computes nothing."""
-
-    def __init__(self, path):
-        self.library = Library(path)
-
-    def versions(self):
-        return self.library.versions
-
-    def prepare(self, work, threads):
-        self.model = Model(self.library, work, threads)
-        return None
 
     def forward(self):
         self.model.call("traffic")

@@ -65,6 +65,7 @@ TEST(Options, what_is_wrong_is_named_with_what_it_should_be) {
         {{"risk", "--dim", "10x"}, "--dim: is 10x"},
         {{"dynamics", "--heads", "1"}, "--heads: is 1; should be 2 at least"},
         {{"risk", "--heads", "0"}, "--heads: is 0"},
+        {{"dynamics", "--heads=-4"}, "--heads: is -4"},
         {{"risk", "--activation", "tanh"}, "'tanh' should be NAME"},
         {{"risk", "--point", "1;2"}, "--point: is '1;2'; should be WEIGHT:X,Y"},
         {{"risk", "--point", "1:2,3", "--point", "1:2"}, "--point should have the same number"},

@@ -11,10 +11,12 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sweep/display.hpp"
 #include "sweep/files.hpp"
+#include "sweep/unit.hpp"
 
 namespace single_location {
 namespace {
@@ -333,6 +335,35 @@ TEST_F(SweepTest, a_row_of_another_length_fails_its_unit) {
     sweep.columns.push_back("more");
     EXPECT_EQ(run(sweep), 1);
     EXPECT_TRUE(says("nu 2/0 failed: a row has 3 cells and the CSV has 4 columns")) << said;
+}
+
+// What looks after a unit, and counts.
+class Counting final : public Keeper {
+  public:
+    void share(std::size_t, double) override { ++shares; }
+    void keep(std::size_t, const std::string&) override {}
+    bool stop_asked() override { return false; }
+
+    int shares = 0;
+};
+
+// Whichever of the two calls comes first after the work of a step.
+TEST(SweepUnit, a_unit_that_asks_whether_to_save_still_tells_its_share) {
+    for (const bool save_first : {true, false}) {
+        Sweep sweep;
+        sweep.units.push_back({"a", 1, [&](Progress& progress) {
+                                   for (int step = 0; step < 10; ++step) {
+                                       if (!save_first) progress.save_due();
+                                       progress.done(0.1 * step);
+                                       std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                                       if (save_first) progress.save_due();
+                                   }
+                                   return Result{};
+                               }});
+        Counting keeper;
+        EXPECT_EQ(run_unit(sweep, 0, "", keeper).kind, Kind::finished);
+        EXPECT_EQ(keeper.shares, 10) << save_first;
+    }
 }
 
 }  // namespace

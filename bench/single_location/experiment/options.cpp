@@ -63,7 +63,7 @@ Settings defaults(const std::string& experiment) {
     Settings s;
     s.experiment = experiment;
     s.threads = default_threads();
-    if (experiment == "dynamics") {
+    if (s.dynamics()) {
         s.tokens = 20, s.dim = 1000, s.heads = {8}, s.mu = 1.5, s.nu = {1.6, 1.3, 1.0};
         s.optimizer = "sgd", s.rate = 1, s.batch = 256, s.steps = 4000;
         s.initial_size = s.initial_overlap = 0.05;
@@ -74,7 +74,7 @@ Settings defaults(const std::string& experiment) {
     }
     s.activations = kFewActivations;
     if (experiment == "risk") s.activations = kEveryActivation, s.samples = 1 << 18;
-    if (experiment == "risk" || experiment == "noise") s.strengths = {0.5, 1, 2, 3, 4, 6};
+    if (s.varies_strength()) s.strengths = {0.5, 1, 2, 3, 4, 6};
     if (experiment == "heads") s.nu = {2, 1.5}, s.heads = {1, 2, 3, 4, 5, 6, 8};
     if (experiment == "prune") s.nu = {2, 1.5}, s.heads = {8};
     if (experiment == "heads" || experiment == "prune") s.starts = 3;

@@ -74,11 +74,11 @@ Signal Settings::signal(double strength) const {
 }
 
 void Settings::check() const {
-    const int others = dynamics() ? heads[0] : 0;
-    require_in("--tokens", tokens, 2, Draws::most_tokens(signal(), others));
     for (const int h : heads) require_in("--heads", h, 1, 1024);
-    for (const double s : strengths) require("--strengths", s, std::isfinite(s) && s >= 0, "0 or more");
+    if (dynamics()) require("--heads", heads[0], heads[0] >= 2, "2 at least: one head cannot part");
+    require_in("--tokens", tokens, 2, Draws::most_tokens(signal(), dynamics() ? heads[0] : 0));
     for (const double s : strengths) {
+        require("--strengths", s, std::isfinite(s) && s >= 0, "0 or more");
         const Signal scaled = signal(s);
         for (const double variance : scaled.variance())
             require("--strengths", s, std::isfinite(variance), "less: the square of theta should be finite");
@@ -101,8 +101,6 @@ void Settings::check() const {
     require_in("--sets", sets, 1, 100);
     require("--tolerance", tolerance, tolerance >= 1e-12 && tolerance < 1, "from 1e-12 to 1");
     require_in("--threads", threads, 1, 1024);
-    if (experiment == "dynamics")
-        require("--heads", heads[0], heads[0] >= 2, "2 at least: one head cannot part");
 }
 
 nlohmann::json Settings::to_json() const {

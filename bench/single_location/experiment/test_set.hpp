@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 
 #include "experiment/settings.hpp"
 #include "theory/draws.hpp"

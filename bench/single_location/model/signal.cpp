@@ -20,6 +20,11 @@ bool all_finite(const std::vector<double>& x) {
 
 }  // namespace
 
+double normal_quantile(double u) {
+    static const boost::math::normal standard;
+    return boost::math::quantile(standard, u);
+}
+
 Signal Signal::flipped_spike(double mu, const std::vector<double>& nu) {
     require(std::isfinite(mu), "--mu should be a finite number");
     require(all_finite(nu), "--nu should be finite numbers");
@@ -94,9 +99,8 @@ void Signal::draw(std::span<const double> uniform, std::span<double> theta) cons
         std::copy(points_[point].begin(), points_[point].end(), theta.begin());
         return;
     }
-    static const boost::math::normal standard;
     for (int f = 0; f < features(); ++f)
-        theta[f] = mean_[f] + std::sqrt(variance_[f]) * boost::math::quantile(standard, uniform[f]);
+        theta[f] = mean_[f] + std::sqrt(variance_[f]) * normal_quantile(uniform[f]);
 }
 
 }  // namespace single_location

@@ -7,6 +7,9 @@
 
 namespace single_location {
 
+// Of the standard normal law, for u in (0, 1).
+double normal_quantile(double u);
+
 // A law of theta in R^F: a list of points with weights, or a Gaussian with independent components.
 class Signal {
   public:

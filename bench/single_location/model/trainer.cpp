@@ -13,7 +13,7 @@
 namespace single_location {
 namespace {
 
-// Bytes of tokens in a chunk: they are read three times, and stay in L2 beside their outputs.
+// Bytes of tokens in a chunk: they are read five times, and stay in L2 meanwhile.
 constexpr std::int64_t kChunkBytes = 384 << 10;
 constexpr int kMostInChunk = 64;
 constexpr std::int64_t kUpdateBlock = 4096;  // parameters

@@ -20,8 +20,8 @@ struct TrainingOptions {
     Optimizer optimizer = Optimizer::sgd;
     double rate = 0.1;       // eta
     std::int64_t decay = 0;  // the rate falls as a cosine to 0 at this step; 0: it stays
-    double initial_size =
-        0.01;  // of a query: its components are normal with standard deviation size / sqrt(D)
+    // Of a query: its components are normal with standard deviation size / sqrt(D).
+    double initial_size = 0.01;
     // Also along each hidden direction, normal with this standard deviation, at any D.
     double initial_overlap = 0;
     int threads = 1;

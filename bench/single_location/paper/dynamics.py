@@ -131,7 +131,7 @@ def draw_loss(axes, run, activation, span):
     )
     draw_line(axes, theory, BLACK, linewidth=1.8, zorder=3, label="theory, with minibatches' noise")
     draw_line(axes, flow, SKY, linewidth=1.8, linestyle="--", zorder=3, label="gradient flow, without")
-    draw_dots(axes, {n: line[:-1] for n, line in sgd.items()}, GREY, span)  # the last is of one batch alone
+    draw_dots(axes, sgd, GREY, span)
     axes.plot([], [], "o", color=GREY, markersize=4.2, label="SGD")
     point = of(run, activation)["hessian"][0]
     axes.axhline(point["loss"], color=VERMILLION, linewidth=1.2, linestyle=":", zorder=2)

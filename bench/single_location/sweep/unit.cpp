@@ -23,10 +23,10 @@ class Running final : public Progress {
     }
 
     void done(double share) override {
-        if (Clock::now() - looked_ < kLook) return;
-        const bool stop = stop_asked();
+        if (Clock::now() - shared_ < kLook) return;
+        shared_ = Clock::now();
         keeper_.share(unit_, std::clamp(share, 0.0, 1.0));
-        if (!stop) return;
+        if (!stop_asked()) return;
         if (!stopping_) stopping_ = Clock::now();
         if (!saves_ || Clock::now() - *stopping_ >= kPatience) throw Interrupted{};
     }
@@ -64,7 +64,7 @@ class Running final : public Progress {
     std::chrono::duration<double> save_every_;
     Keeper& keeper_;
     nlohmann::json saved_;
-    Clock::time_point last_save_ = Clock::now(), looked_{};
+    Clock::time_point last_save_ = Clock::now(), looked_{}, shared_{};
     std::optional<Clock::time_point> stopping_;
     bool stop_ = false, saves_ = false;
 };

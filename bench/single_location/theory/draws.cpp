@@ -2,7 +2,6 @@
 #include "theory/draws.hpp"
 
 #include <algorithm>
-#include <boost/math/distributions/normal.hpp>
 #include <boost/random/sobol.hpp>
 #include <cmath>
 #include <random>
@@ -15,11 +14,6 @@ namespace {
 
 constexpr int kMostDimensions = 3667;  // of boost's direction numbers
 constexpr int kBlock = 32;  // samples of one call: few enough that several threads share 4096 evenly
-
-double normal_quantile(double u) {
-    static const boost::math::normal standard;
-    return boost::math::quantile(standard, u);
-}
 
 }  // namespace
 
