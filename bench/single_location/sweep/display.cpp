@@ -6,25 +6,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
 #include <cstdio>
+
+#include "format.hpp"
 
 namespace single_location {
 namespace {
 
+using hone::bench::format;
 using namespace std::chrono_literals;
 
 constexpr auto kRedraw = 100ms;
 constexpr auto kSilence = 30s;  // the longest where there is no terminal
-
-__attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ...) {
-    char text[256];
-    va_list values;
-    va_start(values, pattern);
-    std::vsnprintf(text, sizeof text, pattern, values);
-    va_end(values);
-    return text;
-}
 
 std::size_t terminal_width() {
     winsize size{};
