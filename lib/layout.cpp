@@ -76,7 +76,7 @@ Span dense(const char* name, const void* data, std::int64_t bytes) {
 
 std::int64_t joint_heads(const hone_problem& p, const hone_activation_info& info) {
     if (!info.joint) return 1;
-    return p.group_heads > 0 ? p.group_heads : p.query_heads;
+    return p.group_heads > 0 ? p.group_heads : std::max<std::int64_t>(p.query_heads, 1);
 }
 
 }  // namespace hone

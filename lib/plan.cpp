@@ -25,6 +25,10 @@ static_assert(kChunkKeys % kKeys == 0 && kChunkKeys % kInPlaceKeys == 0);
 // Backward holds a second block of scores, and both sides' panels.
 constexpr std::int64_t kBackwardRows = 96;
 static_assert(kForwardRowBytes / 4 <= kMaxRows && kBackwardRows <= kMaxRows);
+// Queries whose constants one call computes.
+constexpr std::int64_t kRowChunk = 256;
+// The least multiply-adds for each thread, some 20 to 30 microseconds' worth.
+constexpr double kThreadCost = 1e6;
 
 std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
     return (extent + block - 1) / block;
@@ -45,19 +49,18 @@ class Layout {
 };
 
 Extents extents_of(const hone_problem& p, const hone_activation_info& info) {
-    std::int64_t sees = p.keys;
-    if (p.mask == HONE_MASK_CAUSAL_TOP_LEFT) sees = 1;
-    if (p.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) sees = p.keys - p.queries + 1;
-    return {p.batch,
-            p.query_heads,
-            p.kv_heads,
-            p.queries,
-            p.keys,
-            p.key_dim,
-            p.value_dim,
-            p.query_heads / p.kv_heads,
-            joint_heads(p, info),
-            sees};
+    Extents n = {};
+    n.batch = p.batch, n.query_heads = p.query_heads, n.kv_heads = p.kv_heads;
+    n.queries = p.queries, n.keys = n.all_keys = p.keys;
+    n.key_dim = p.key_dim, n.value_dim = p.value_dim;
+    n.heads_per_kv = p.kv_heads > 0 ? p.query_heads / p.kv_heads : 0;
+    n.joint_heads = joint_heads(p, info);
+    n.sees = p.keys;
+    if (p.mask == HONE_MASK_CAUSAL_TOP_LEFT) n.sees = 1;
+    if (p.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) n.sees = p.keys - p.queries + 1;
+    const bool rows = p.batch > 0 && p.query_heads > 0 && p.queries > 0;
+    n.keys = rows ? keys_seen(n, p.queries - 1) : 0;
+    return n;
 }
 
 // Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1: an odd
@@ -72,10 +75,10 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
                   std::size_t element) {
     const std::int64_t all_rows = n.queries * n.heads_per_kv, panel = machine.panel;
     Blocks b;
-    b.rows = std::min(rows, all_rows);
+    b.rows = std::max<std::int64_t>(std::min(rows, all_rows), 1);
     b.keys = std::min(keys, round_up(std::max<std::int64_t>(n.keys, 1), panel));
     b.row_blocks = blocks_of(all_rows, b.rows);
-    b.key_blocks = std::max<std::int64_t>(blocks_of(n.keys, b.keys), 1);
+    b.key_blocks = blocks_of(n.keys, b.keys);
     // One cache line more than the keys: rows a power of two apart would share few sets of L1.
     b.score_stride = b.keys + static_cast<std::int64_t>(64 / element);
     b.key_width = width_for(n.key_dim, all_rows <= kFewRows, machine, element);
@@ -83,8 +86,12 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
     return b;
 }
 
-int useful_threads(const Machine& machine, std::int64_t tasks) {
-    return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(machine.threads, tasks)));
+// No more than have something to do: a thread that starts and ends costs some microseconds, and many where
+// other programs hold the cores.
+template <class Schedule>
+int useful_threads(const Machine& machine, const Schedule& schedule) {
+    const double most = std::min(static_cast<double>(schedule.tasks()), schedule.total_cost() / kThreadCost);
+    return static_cast<int>(std::clamp(most, 1.0, static_cast<double>(machine.threads)));
 }
 
 // Rows of a block of forward: as many as allowed; less where blocks are so few that threads would wait for
@@ -97,55 +104,65 @@ std::int64_t balanced_rows(const Extents& n, std::int64_t most, const Machine& m
     return std::min(most, round_up(blocks_of(all * heads, turns * machine.threads), machine.tile_rows));
 }
 
+ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
+                             const hone_activation_info& info, const Machine& machine) {
+    const auto element = static_cast<std::size_t>(element_size(p));
+    ForwardSchedule s = {};
+    const Extents& n = s.n = extents_of(p, info);
+    s.joint = info.joint;
+    const auto distinct = [](std::int64_t stride, std::int64_t extent) {
+        return stride == 0 ? smaller(extent, 1) : extent;
+    };
+    s.k_batches = distinct(a.k.batch_stride, n.batch);
+    s.k_heads = distinct(a.k.head_stride, n.kv_heads);
+    s.v_batches = distinct(a.v.batch_stride, n.batch);
+    s.v_heads = distinct(a.v.head_stride, n.kv_heads);
+    const std::int64_t rows = n.queries * n.heads_per_kv;
+    const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
+    const bool split = rows <= most_rows && n.keys > kChunkKeys, in_place = rows <= kFewRows;
+    // One block where rows are few: how many they are decides how they are multiplied, and so the bits.
+    s.block = blocks_for(n, split || in_place ? rows : balanced_rows(n, most_rows, machine),
+                         in_place ? kInPlaceKeys : kKeys, machine, element);
+    s.chunk_blocks = split ? kChunkKeys / s.block.keys : s.block.key_blocks;
+    s.chunks = split ? blocks_of(s.block.key_blocks, s.chunk_blocks) : 1;
+    const bool distinct_kv =
+        std::min(s.k_batches, s.v_batches) == n.batch && std::min(s.k_heads, s.v_heads) == n.kv_heads;
+    s.packs = !in_place && !(s.block.row_blocks == 1 && distinct_kv);
+    return s;
+}
+
 }  // namespace
 
 ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
                          const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
     ForwardPlan plan = {};
-    const Extents& n = plan.n = extents_of(p, info);
-    plan.joint = info.joint;
-    plan.k_batches = a.k.batch_stride == 0 ? 1 : n.batch;
-    plan.k_heads = a.k.head_stride == 0 ? 1 : n.kv_heads;
-    plan.v_batches = a.v.batch_stride == 0 ? 1 : n.batch;
-    plan.v_heads = a.v.head_stride == 0 ? 1 : n.kv_heads;
-    const std::int64_t rows = n.queries * n.heads_per_kv;
-    const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
-    const bool chunked = rows <= most_rows && n.keys > kChunkKeys;
-    const bool in_place = rows <= kFewRows;
-    // One block where rows are few: how many they are decides how they are multiplied, and so the bits.
-    plan.block = blocks_for(n, chunked || in_place ? rows : balanced_rows(n, most_rows, machine),
-                            in_place ? kInPlaceKeys : kKeys, machine, element);
-    const Blocks& block = plan.block;
-    plan.chunk_blocks = chunked ? kChunkKeys / block.keys : block.key_blocks;
-    plan.chunks = chunked ? blocks_of(block.key_blocks, plan.chunk_blocks) : 1;
-    const bool distinct = std::min(plan.k_batches, plan.v_batches) == n.batch &&
-                          std::min(plan.k_heads, plan.v_heads) == n.kv_heads;
-    plan.reading = in_place                            ? Reading::in_place
-                   : block.row_blocks == 1 && distinct ? Reading::own
-                                                       : Reading::shared;
-    const std::int64_t heads = n.batch * n.kv_heads, tasks = block.row_blocks * plan.chunks;
-    plan.threads = useful_threads(
-        machine, heads * (plan.reading == Reading::shared ? std::max(tasks, block.key_blocks) : tasks));
+    const ForwardSchedule& s = plan.schedule = schedule_for(p, a, info, machine);
+    const Extents& n = s.n;
+    const Blocks& block = s.block;
+    const std::int64_t heads = n.batch * n.kv_heads, rows = n.queries * n.heads_per_kv;
+    const bool in_place = rows <= kFewRows, owns = !in_place && !s.packs;
+    plan.reading = in_place ? Reading::in_place : owns ? Reading::own : Reading::shared;
+    plan.threads = useful_threads(machine, s);
 
     Layout layout;
-    const bool shares = plan.reading == Reading::shared, owns = plan.reading == Reading::own;
-    const std::int64_t padded_keys = shares ? block.key_blocks * block.keys : 0;
-    plan.packed_k = layout.take(plan.k_batches * plan.k_heads * padded_keys * n.key_dim, element);
-    plan.packed_v = layout.take(plan.v_batches * plan.v_heads * padded_keys * block.value_width, element);
-    plan.v_odd = layout.take(shares ? plan.v_batches * plan.v_heads * block.key_blocks : 0, 1);
+    const std::int64_t padded_keys = s.packs ? block.key_blocks * block.keys : 0;
+    plan.packed_k = layout.take(s.k_batches * s.k_heads * padded_keys * n.key_dim, element);
+    plan.packed_v = layout.take(s.v_batches * s.v_heads * padded_keys * block.value_width, element);
+    plan.v_odd = layout.take(s.packs ? s.v_batches * s.v_heads * block.key_blocks : 0, 1);
     plan.lse = layout.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
-    const std::int64_t parts = plan.chunks > 1 ? heads * plan.chunks * rows : 0;
+    const std::int64_t parts = s.chunks > 1 ? heads * s.chunks * rows : 0;
     plan.part_maximum = layout.take(parts, element);
     plan.part_sum = layout.take(parts, element);
     plan.part_o = layout.take(parts * block.value_width, element);
+    plan.counters = layout.take(plan.threads > 1 ? s.counters() : 0, sizeof(Counter));
 
     Layout scratch;
     const auto region = [&](std::int64_t count) {
         return static_cast<std::int64_t>(scratch.take(count, element) / element);
     };
     plan.scratch.scores = region(block.rows * block.score_stride);
-    plan.scratch.output = region(plan.chunks > 1 ? 0 : block.rows * block.value_width);
+    plan.scratch.output = region(s.chunks > 1 ? 0 : block.rows * block.value_width);
     plan.scratch.packed_k = region(owns ? block.keys * n.key_dim : 0);
     plan.scratch.packed_v = region(owns ? block.keys * block.value_width : 0);
     plan.scratch.turned = region(in_place ? round_up(rows, machine.panel) * (n.key_dim + block.keys) : 0);
@@ -155,56 +172,13 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     return plan;
 }
 
-Landing::Place Landing::place(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block,
-                              std::int64_t row_block) const {
-    const std::int64_t index[] = {batch, kv_head, key_block, row_block};
-    Place at = {0, 0};
-    for (int i = 0; i < 4; ++i) {
-        std::int64_t& part = axis[i].summed ? at.turn : at.cell;
-        part = part * axis[i].extent + index[i];
-    }
-    return at;
-}
-
-std::int64_t Landing::cells() const {
-    std::int64_t count = 1;
-    for (const Axis& a : axis) count *= a.summed ? 1 : a.extent;
-    return count;
-}
-
-std::int64_t Landing::turns() const {
-    std::int64_t count = 1;
-    for (const Axis& a : axis) count *= a.summed ? a.extent : 1;
-    return count;
-}
-
 namespace {
-
-// How many partial copies of dq. The turns of one block of rows keep about row_blocks threads busy; where
-// those are few, runs of turns get copies of their own, of at most the size of k in all.
-std::int64_t slots_for(const BackwardPlan& plan) {
-    constexpr std::int64_t enough = 16;
-    const Landing& dq = plan.dq_landing;
-    const auto [row_blocks, rows_summed] = dq.axis[3];
-    if (!rows_summed && row_blocks >= enough) return 1;
-    const std::int64_t turns = dq.turns(), heads_summed = turns / dq.axis[2].extent;
-    const std::int64_t affordable = plan.n.keys * heads_summed / (plan.n.queries * plan.n.heads_per_kv);
-    return std::clamp<std::int64_t>(std::min(affordable, turns), 1, enough);
-}
-
-Landing landing(const BackwardPlan& plan, const hone_tensor& gradient, bool of_rows) {
-    const Blocks& block = plan.block;
-    const bool rows_summed = gradient.row_stride == 0;
-    return {{{plan.n.batch, gradient.batch_stride == 0},
-             {plan.n.kv_heads, gradient.head_stride == 0},
-             {block.key_blocks, of_rows || rows_summed},
-             {of_rows ? block.row_blocks : 1, rows_summed}}};
-}
 
 BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a,
                                  const Machine& machine, std::size_t element, Layout& scratch) {
-    const Extents& n = plan.n;
-    const Blocks& block = plan.block;
+    const BackwardSchedule& schedule = plan.schedule;
+    const Extents& n = schedule.n;
+    const Blocks& block = schedule.block;
     const auto region = [&](std::int64_t count, bool wanted = true) {
         return static_cast<std::int64_t>(scratch.take(wanted ? count : 0, element) / element);
     };
@@ -219,10 +193,28 @@ BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_a
     s.scores = region(block.rows * block.score_stride);
     s.dscores = region(block.rows * block.score_stride);
     s.dq = region(block.rows * block.key_width, a.dq.data);
-    s.dbias = region(n.heads_per_kv);
+    s.dbias = region(n.heads_per_kv * static_cast<std::int64_t>(sizeof(double) / element));
     s.turned = region(round_up(block.rows, machine.panel) * (std::max(n.key_dim, n.value_dim) + block.keys),
                       plan.in_place);
     s.key_odd = region(1);
+    s.dq_sums = region(query_sums_size(schedule.dq, n, block));
+    s.dk_sums = region(key_sums_size(schedule.dk, block, block.key_width));
+    s.dv_sums = region(key_sums_size(schedule.dv, block, block.value_width));
+    return s;
+}
+
+BackwardSchedule schedule_for(const hone_problem& p, const hone_backward_args& a,
+                              const hone_activation_info& info, const Machine& machine) {
+    BackwardSchedule s = {};
+    const Extents& n = s.n = extents_of(p, info);
+    s.block = blocks_for(n, kBackwardRows, kKeys, machine, static_cast<std::size_t>(element_size(p)));
+    s.row_chunk = kRowChunk;
+    s.row_chunks = blocks_of(n.queries, s.row_chunk);
+    s.row_groups =
+        std::max<std::int64_t>(kRowChunk / std::max<std::int64_t>(n.queries * n.joint_heads, 1), 1);
+    s.dq = accumulator_for(Side::queries, a.dq, n.key_dim, n, s.block);
+    s.dk = accumulator_for(Side::keys, a.dk, n.key_dim, n, s.block);
+    s.dv = accumulator_for(Side::keys, a.dv, n.value_dim, n, s.block);
     return s;
 }
 
@@ -232,37 +224,27 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
                            const hone_activation_info& info, const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
     BackwardPlan plan = {};
-    const Extents& n = plan.n = extents_of(p, info);
+    BackwardSchedule& s = plan.schedule = schedule_for(p, a, info, machine);
+    const Extents& n = s.n;
     plan.in_place = n.queries * n.heads_per_kv <= kFewRows;
-    plan.block = blocks_for(n, kBackwardRows, kKeys, machine, element);
-    const Blocks& block = plan.block;
-    plan.row_chunk = 256;
-    plan.row_chunks = blocks_of(n.queries, plan.row_chunk);
-    plan.threads = useful_threads(machine, n.batch * std::max(n.query_heads / n.joint_heads * plan.row_chunks,
-                                                              n.kv_heads * block.key_blocks));
-    plan.dq_landing = landing(plan, a.dq, true);
-    plan.dk_landing = landing(plan, a.dk, false);
-    plan.dv_landing = landing(plan, a.dv, false);
-    plan.dq_slots = a.dq.data ? slots_for(plan) : 1;
-    plan.dq_batches = a.dq.batch_stride == 0 ? 1 : n.batch;
-    plan.dq_heads = a.dq.head_stride == 0 ? 1 : n.query_heads;
-    plan.dq_rows = a.dq.row_stride == 0 ? 1 : n.queries;
+    plan.threads = useful_threads(machine, s);
 
     Layout layout;
     const std::int64_t rows = n.batch * n.query_heads * n.queries;
-    const std::int64_t dq_copies = plan.dq_slots > 1 ? plan.dq_slots : 0;
     plan.row_shift = layout.take(rows, element);
     plan.row_weight = layout.take(rows, element);
     plan.row_delta = layout.take(rows, element);
     const bool dbias = a.dshift || a.dlog_prior;
-    plan.dbias = layout.take(dbias ? n.batch * n.query_heads * block.key_blocks : 0, sizeof(double));
+    plan.dbias = layout.take(dbias ? n.batch * n.query_heads * s.block.key_blocks : 0, sizeof(double));
     plan.dsink =
-        layout.take(a.dsink ? n.batch * n.query_heads / n.joint_heads * plan.row_chunks : 0, sizeof(double));
-    plan.dq = layout.take(dq_copies * plan.dq_batches * plan.dq_heads * plan.dq_rows * n.key_dim, element);
-    plan.rows_done = layout.take(n.batch, sizeof(std::int64_t));
-    plan.dq_turns = layout.take(plan.dq_slots * plan.dq_landing.cells(), sizeof(std::int64_t));
-    plan.dk_turns = layout.take(plan.dk_landing.cells(), sizeof(std::int64_t));
-    plan.dv_turns = layout.take(plan.dv_landing.cells(), sizeof(std::int64_t));
+        layout.take(a.dsink ? n.batch * n.query_heads / n.joint_heads * s.row_chunks : 0, sizeof(double));
+    for (Accumulator* gradient : {&s.dq, &s.dk, &s.dv}) {
+        const std::int64_t sums = gradient->wanted ? gradient->copies * gradient->copy_size() : 0;
+        gradient->copies_at = layout.take(gradient->copies > 1 ? sums : 0, element);
+        gradient->lost_at = layout.take(gradient->compensated ? sums : 0, element);
+        gradient->counters_at = layout.take(plan.threads > 1 ? gradient->counters() : 0, sizeof(Counter));
+    }
+    plan.counters = layout.take(plan.threads > 1 ? s.counters() : 0, sizeof(Counter));
     Layout scratch;
     plan.scratch = backward_scratch(plan, a, machine, element, scratch);
     plan.scratch_stride = scratch.bytes();

@@ -1,28 +1,46 @@
-// run.cpp: the loops over tasks: phases in turn, tasks of a phase on all threads.
+// run.cpp: the loop over the tasks of a call.
 #include "run.hpp"
 
 #include <omp.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <thread>
+
+#include "accumulate.hpp"
+#include "rounding.hpp"
 
 namespace hone {
 namespace {
 
-// Calls body(task, thread) for each task. Tasks start in order, which the chains of backward rely on: the
-// first unfinished task never waits for another.
-template <class Body>
-void for_tasks(int threads, std::int64_t tasks, Body body) {
-    if (threads == 1 || tasks <= 1) {
-        for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
+// OpenMP's threads do not outlive a fork: the child would wait for them for ever.
+std::atomic<bool> forked{false};
+[[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+
+// Calls body(task, thread) for each task of the schedule. Threads take them in order, in one parallel region:
+// what a task waits for has been taken before.
+template <class Schedule, class Body>
+void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
+    const std::int64_t tasks = schedule.tasks();
+    if (threads == 1) {
+        const Rounding rounding;
+        for (std::int64_t i = 0; i < tasks; ++i) body(schedule.task(i), 0);
         return;
     }
+    std::fill_n(counters, schedule.counters(), Counter());
     std::atomic<std::int64_t> next{0};
 #pragma omp parallel num_threads(threads)
-    for (std::int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
-        body(task, omp_get_thread_num());
+    {
+        const Rounding rounding;
+        for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+            const Task task = schedule.task(i);
+            for (const Wait& wait : task.waits)
+                if (wait.value > 0) wait_for(counters[wait.counter], wait.value);
+            body(task, omp_get_thread_num());
+            if (task.advances >= 0) advance(counters[task.advances]);
+        }
+    }
 }
 
 // T is const for an input.
@@ -43,20 +61,13 @@ Parameters<T> parameters(const hone_problem& p, const Args& a, double score_unit
             p.weight};
 }
 
-}  // namespace
-
-int thread_count(int wanted) {
-    return std::min(wanted > 0 ? wanted : omp_get_max_threads(), kMostThreads);
-}
-
 template <class T>
-void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
-         double score_unit, std::byte* workspace) {
-    const Extents& n = plan.n;
-    const Blocks& block = plan.block;
+ForwardCall<T> forward_call(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
+                            double score_unit, std::byte* workspace) {
+    const ForwardSchedule& s = plan.schedule;
     ForwardCall<T> call = {};
-    call.n = n;
-    call.block = block;
+    call.n = s.n;
+    call.block = s.block;
     call.parameter = parameters<T>(p, a, score_unit);
     call.scratch = plan.scratch;
     call.reading = plan.reading;
@@ -64,64 +75,30 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
     call.k = tensor<const T>(a.k);
     call.v = tensor<const T>(a.v);
     call.o = tensor<T>(a.o);
-    call.chunks = plan.chunks;
-    call.chunk_blocks = plan.chunk_blocks;
+    call.chunks = s.chunks;
+    call.chunk_blocks = s.chunk_blocks;
     call.part_maximum = reinterpret_cast<T*>(workspace + plan.part_maximum);
     call.part_sum = reinterpret_cast<T*>(workspace + plan.part_sum);
     call.part_o = reinterpret_cast<T*>(workspace + plan.part_o);
     call.packed_k = reinterpret_cast<T*>(workspace + plan.packed_k);
     call.packed_v = reinterpret_cast<T*>(workspace + plan.packed_v);
     call.v_odd = reinterpret_cast<unsigned char*>(workspace + plan.v_odd);
-    call.k_batches = plan.k_batches;
-    call.k_heads = plan.k_heads;
-    call.v_batches = plan.v_batches;
-    call.v_heads = plan.v_heads;
-    call.lse = plan.joint ? reinterpret_cast<T*>(workspace + plan.lse) : static_cast<T*>(a.lse);
-    call.joint_lse = plan.joint ? static_cast<T*>(a.lse) : nullptr;
-
-    const std::int64_t k_packs = plan.k_batches * plan.k_heads * block.key_blocks;
-    const std::int64_t v_packs = plan.v_batches * plan.v_heads * block.key_blocks;
-    if (plan.reading == Reading::shared)
-        for_tasks(plan.threads, k_packs + v_packs, [&](std::int64_t task, int) {
-            if (task < k_packs)
-                tiles.share_keys(call, task / block.key_blocks, task % block.key_blocks);
-            else
-                tiles.share_values(call, (task - k_packs) / block.key_blocks,
-                                   (task - k_packs) % block.key_blocks);
-        });
-    // The last rows first: under a causal mask they see the most keys.
-    const std::int64_t heads = n.batch * n.kv_heads;
-    for_tasks(plan.threads, block.row_blocks * heads * plan.chunks, [&](std::int64_t task, int thread) {
-        const std::int64_t chunk = task % plan.chunks, head = task / plan.chunks % heads;
-        T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
-        tiles.forward[p.activation](call, head / n.kv_heads, head % n.kv_heads,
-                                    block.row_blocks - 1 - task / plan.chunks / heads, chunk, scratch);
-    });
-    const std::int64_t rows = n.queries * n.heads_per_kv;
-    if (plan.chunks > 1)
-        for_tasks(plan.threads, heads * rows, [&](std::int64_t task, int) {
-            const std::int64_t head = task / rows;
-            tiles.join_chunks[p.activation](call, head / n.kv_heads, head % n.kv_heads, task % rows);
-        });
-    if (!plan.joint) return;
-    constexpr std::int64_t chunk = 64;
-    const std::int64_t chunks = (n.queries + chunk - 1) / chunk, groups = n.query_heads / n.joint_heads;
-    for_tasks(plan.threads, n.batch * groups * chunks, [&](std::int64_t task, int) {
-        const std::int64_t first = task % chunks * chunk, group = task / chunks;
-        tiles.join_heads(call, group / groups, group % groups, first, smaller(first + chunk, n.queries));
-    });
+    call.k_batches = s.k_batches;
+    call.k_heads = s.k_heads;
+    call.v_batches = s.v_batches;
+    call.v_heads = s.v_heads;
+    call.lse = s.joint ? reinterpret_cast<T*>(workspace + plan.lse) : static_cast<T*>(a.lse);
+    call.joint_lse = s.joint ? static_cast<T*>(a.lse) : nullptr;
+    return call;
 }
-
-namespace {
 
 template <class T>
 BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
                               double score_unit, std::byte* workspace) {
-    const Extents& n = plan.n;
     const auto place = [&](std::size_t at) { return reinterpret_cast<T*>(workspace + at); };
     BackwardCall<T> call = {};
-    call.n = n;
-    call.block = plan.block;
+    call.n = plan.schedule.n;
+    call.block = plan.schedule.block;
     call.parameter = parameters<T>(p, a, score_unit);
     call.scratch = plan.scratch;
     call.q = tensor<const T>(a.q);
@@ -132,115 +109,63 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     call.lse = static_cast<const T*>(a.lse);
     call.dlse = static_cast<const T*>(a.dlse);
     call.in_place = plan.in_place;
-    call.dq = tensor<T>(a.dq);
-    call.dk = tensor<T>(a.dk);
-    call.dv = tensor<T>(a.dv);
-    call.dq_slot_stride = plan.dq_batches * plan.dq_heads * plan.dq_rows * n.key_dim;
-    if (plan.dq_slots > 1) {
-        const std::int64_t row = n.key_dim, head = plan.dq_rows * row, batch = plan.dq_heads * head;
-        call.dq = {place(plan.dq), a.dq.batch_stride == 0 ? 0 : batch, a.dq.head_stride == 0 ? 0 : head,
-                   a.dq.row_stride == 0 ? 0 : row};
-    }
+    call.dq = a.dq.data, call.dk = a.dk.data, call.dv = a.dv.data;
     call.row_shift = place(plan.row_shift);
     call.row_weight = place(plan.row_weight);
     call.row_delta = place(plan.row_delta);
     call.dbias = a.dshift || a.dlog_prior ? reinterpret_cast<double*>(workspace + plan.dbias) : nullptr;
     call.dsink = a.dsink ? reinterpret_cast<double*>(workspace + plan.dsink) : nullptr;
-    call.row_chunk = plan.row_chunk;
-    call.row_chunks = plan.row_chunks;
+    call.row_chunk = plan.schedule.row_chunk;
+    call.row_chunks = plan.schedule.row_chunks;
     return call;
 }
 
-// Counters in the workspace, at 0.
-std::int64_t* counters(std::byte* workspace, std::size_t at, std::int64_t count) {
-    auto* first = reinterpret_cast<std::int64_t*>(workspace + at);
-    std::fill_n(first, count, std::int64_t{0});
-    return first;
-}
-
-void wait_for(std::int64_t& counter, std::int64_t value) {
-    while (std::atomic_ref(counter).load(std::memory_order_acquire) != value) std::this_thread::yield();
-}
-
-// Waits until it is turn `turn`, calls body, and passes the turn on.
-template <class Body>
-void in_turn(std::int64_t& whose, std::int64_t turn, Body body) {
-    wait_for(whose, turn);
-    body();
-    std::atomic_ref(whose).store(turn + 1, std::memory_order_release);
-}
-
-// The tasks of backward: a key block each, which the blocks of rows that see it pass. What they add to a
-// gradient they add in turn: a fixed order, whoever computes.
+// The sums of dq, dk and dv of one call.
 template <class T>
-class KeyBlocks {
-  public:
-    KeyBlocks(const BackwardPlan& plan, const Tiles<T>& tiles, const BackwardCall<T>& call, int activation,
+struct Gradients {
+    GradientSum<T> dq, dk, dv;
+    Gradients(const BackwardPlan& plan, const hone_backward_args& a, double scale, const Tiles<T>& tiles,
               std::byte* workspace)
-        : plan_(plan),
-          tiles_(tiles),
-          call_(call),
-          activation_(activation),
-          workspace_(workspace),
-          dq_turns_(counters(workspace, plan.dq_turns, plan.dq_slots * plan.dq_landing.cells())),
-          dk_turns_(counters(workspace, plan.dk_turns, plan.dk_landing.cells())),
-          dv_turns_(counters(workspace, plan.dv_turns, plan.dv_landing.cells())) {}
-
-    void run(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, int thread) {
-        const Extents& n = plan_.n;
-        const Blocks& block = plan_.block;
-        T* scratch = reinterpret_cast<T*>(workspace_ + plan_.scratch_at + thread * plan_.scratch_stride);
-        tiles_.backward_begin(call_, batch, kv_head, key_block, scratch);
-        for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block) {
-            const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
-            const bool sees = keys_seen(n, last / n.heads_per_kv) > key_block * block.keys;
-            if (sees) tiles_.backward_step[activation_](call_, batch, kv_head, key_block, row_block, scratch);
-            if (call_.dq.data) add_dq(batch, kv_head, key_block, row_block, sees, scratch);
-        }
-        const T *dk = scratch + plan_.scratch.dk, *dv = scratch + plan_.scratch.dv;
-        if (call_.dk.data)
-            add_keys(batch, kv_head, key_block, plan_.dk_landing, dk_turns_, call_.parameter.scale, dk,
-                     block.key_width, n.key_dim, call_.dk);
-        if (call_.dv.data)
-            add_keys(batch, kv_head, key_block, plan_.dv_landing, dv_turns_, 1, dv, block.value_width,
-                     n.value_dim, call_.dv);
-        tiles_.backward_end(call_, batch, kv_head, key_block, scratch);
+        : dq(plan.schedule.dq, a.dq, static_cast<T>(scale), tiles, workspace, plan.threads > 1),
+          dk(plan.schedule.dk, a.dk, static_cast<T>(scale), tiles, workspace, plan.threads > 1),
+          dv(plan.schedule.dv, a.dv, T(1), tiles, workspace, plan.threads > 1) {}
+    const GradientSum<T>& of(const Accumulator& how) const {
+        return &how == &dq.how() ? dq : &how == &dk.how() ? dk : dv;
     }
-
-  private:
-    void add_dq(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, std::int64_t row_block,
-                bool sees, const T* scratch) {
-        const Landing& landing = plan_.dq_landing;
-        const Landing::Place place = landing.place(batch, kv_head, key_block, row_block);
-        const std::int64_t slots = plan_.dq_slots, turns = landing.turns(), slot = place.turn * slots / turns;
-        const std::int64_t turn_in_slot = place.turn - (slot * turns + slots - 1) / slots;
-        in_turn(dq_turns_[slot * landing.cells() + place.cell], turn_in_slot, [&] {
-            if (turn_in_slot == 0) tiles_.clear_dq(call_, batch, kv_head, row_block, slot);
-            if (sees) tiles_.add_dq(call_, batch, kv_head, row_block, slot, scratch);
-        });
-    }
-
-    // dk or dv of one key block.
-    void add_keys(std::int64_t batch, std::int64_t kv_head, std::int64_t key_block, const Landing& landing,
-                  std::int64_t* turns, double factor, const T* from, std::int64_t width,
-                  std::int64_t features, const Tensor<T>& to) {
-        const Landing::Place place = landing.place(batch, kv_head, key_block, 0);
-        const std::int64_t first = key_block * plan_.block.keys;
-        const std::int64_t keys = smaller(plan_.block.keys, plan_.n.keys - first);
-        T* const rows = at(to, batch, kv_head, first);
-        in_turn(turns[place.cell], place.turn, [&] {
-            if (place.turn == 0) tiles_.clear_rows(rows, to.row_stride, keys, features);
-            tiles_.add_rows(from, width, static_cast<T>(factor), rows, to.row_stride, keys, features);
-        });
-    }
-
-    const BackwardPlan& plan_;
-    const Tiles<T>& tiles_;
-    const BackwardCall<T>& call_;
-    const int activation_;
-    std::byte* const workspace_;
-    std::int64_t *const dq_turns_, *const dk_turns_, *const dv_turns_;
 };
+
+// One key block: the blocks of rows that see it pass by, the last one first.
+template <class T, class Step>
+void run_key_block(const BackwardSchedule& schedule, const BackwardCall<T>& call, const Tiles<T>& tiles,
+                   const Gradients<T>& sums, const KeyBlockTask& task, T* scratch, Step step) {
+    tiles.backward_begin(call, task.batch, task.kv_head, task.key_block, scratch);
+    QueryContribution<T> dq(sums.dq, call, tiles, task, scratch);
+    KeyContribution<T> dk(sums.dk, call, tiles, task,
+                          {scratch + call.scratch.dk, scratch + call.scratch.dk_sums, call.block.key_width});
+    KeyContribution<T> dv(
+        sums.dv, call, tiles, task,
+        {scratch + call.scratch.dv, scratch + call.scratch.dv_sums, call.block.value_width});
+    const RowBlocks rows = schedule.row_blocks(task.key_block);
+    for (std::int64_t row_block = rows.end - 1; row_block >= rows.first; --row_block) {
+        step(call, task.batch, task.kv_head, task.key_block, row_block, scratch);
+        dq.add_step(row_block);
+        dk.add_step(row_block);
+        dv.add_step(row_block);
+    }
+    dq.end();
+    dk.end();
+    dv.end();
+    tiles.backward_end(call, task.batch, task.kv_head, task.key_block, scratch);
+}
+
+template <class T>
+void finish_rows(const BackwardSchedule& schedule, const BackwardSchedule::Finish& rows,
+                 const GradientSum<T>& sum) {
+    for (std::int64_t row = rows.first; row < rows.last; ++row) {
+        const std::int64_t key_blocks = schedule.contributing(*rows.gradient, rows.head, row);
+        sum.finish_row(rows.batch, rows.head, row, rows.gradient->contributions(key_blocks));
+    }
+}
 
 // to[j] = sum over i and l of from[i, j, l].
 template <class T>
@@ -255,38 +180,66 @@ void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::
 
 }  // namespace
 
+int thread_count(int wanted) {
+    if (forked) return 1;
+    constexpr int always = 64;
+    const int most = std::max(always, omp_get_num_procs());
+    return std::min(wanted > 0 ? wanted : omp_get_max_threads(), most);
+}
+
+template <class T>
+void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
+         double score_unit, std::byte* workspace) {
+    const ForwardSchedule& s = plan.schedule;
+    const ForwardCall<T> call = forward_call<T>(plan, p, a, score_unit, workspace);
+    run_tasks(
+        s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
+        [&](const Task& task, int thread) {
+            T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
+            const std::int64_t last_row = smaller(task.index + kJoinRows, s.n.queries * s.n.heads_per_kv);
+            switch (task.work) {
+                case Work::pack_keys:
+                    return tiles.share_keys(call, task.head, task.index);
+                case Work::pack_values:
+                    return tiles.share_values(call, task.head, task.index);
+                case Work::attend:
+                    return tiles.forward[p.activation](call, task.batch, task.head, task.index, task.chunk,
+                                                       scratch);
+                case Work::join_chunks:
+                    for (std::int64_t row = task.index; row < last_row; ++row)
+                        tiles.join_chunks[p.activation](call, task.batch, task.head, row);
+                    return;
+                default:
+                    return tiles.join_heads(call, task.batch, task.head, task.index,
+                                            smaller(task.index + kJoinQueries, s.n.queries));
+            }
+        });
+}
+
 template <class T>
 void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
          double score_unit, std::byte* workspace) {
-    const Extents& n = plan.n;
+    const BackwardSchedule& s = plan.schedule;
+    const std::int64_t groups = s.n.query_heads / s.n.joint_heads;
     const BackwardCall<T> call = backward_call<T>(plan, p, a, score_unit, workspace);
-    const std::int64_t groups = n.query_heads / n.joint_heads;
-    KeyBlocks<T> key_blocks(plan, tiles, call, p.activation, workspace);
-    std::int64_t* const rows_done = counters(workspace, plan.rows_done, n.batch);
-    // Batch by batch: the constants of its rows, then its key blocks, which read dout again while it is near.
-    const std::int64_t row_tasks = groups * plan.row_chunks;
-    const std::int64_t tasks = row_tasks + n.kv_heads * plan.block.key_blocks;
-    for_tasks(plan.threads, n.batch * tasks, [&](std::int64_t task, int thread) {
-        const std::int64_t batch = task / tasks, step = task % tasks, key_task = step - row_tasks;
-        if (step < row_tasks) {
-            tiles.backward_rows[p.activation](call, batch, step / plan.row_chunks, step % plan.row_chunks);
-            std::atomic_ref(rows_done[batch]).fetch_add(1, std::memory_order_release);
-        } else {
-            wait_for(rows_done[batch], row_tasks);
-            key_blocks.run(batch, key_task / plan.block.key_blocks, key_task % plan.block.key_blocks, thread);
-        }
-    });
-    if (plan.dq_slots > 1) {
-        const Reduction<T> sum = {call.dq.data,  tensor<T>(a.dq), plan.dq_slots, plan.dq_batches,
-                                  plan.dq_heads, plan.dq_rows,    n.key_dim};
-        for_tasks(plan.threads, sum.batch * sum.heads * sum.rows, [&](std::int64_t task, int) {
-            const std::int64_t head = task / sum.rows;
-            tiles.reduce_row(sum, head / sum.heads, head % sum.heads, task % sum.rows);
+    const Gradients<T> sums(plan, a, call.parameter.scale, tiles, workspace);
+    run_tasks(
+        s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
+        [&](const Task& task, int thread) {
+            T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
+            if (task.work == Work::row_constants)
+                for (std::int64_t group = task.head; group < smaller(task.head + s.row_groups, groups);
+                     ++group)
+                    tiles.backward_rows[p.activation](call, task.batch, group, task.index / s.row_chunk);
+            else if (task.work == Work::key_block)
+                run_key_block(s, call, tiles, sums, {task.batch, task.head, task.index}, scratch,
+                              tiles.backward_step[p.activation]);
+            else
+                finish_rows(s, s.finish(task.index), sums.of(*s.finish(task.index).gradient));
         });
-    }
     for (void* dbias : {a.dshift, a.dlog_prior})
-        if (dbias) sum_parts<T>(call.dbias, n.batch, n.query_heads, plan.block.key_blocks, dbias);
-    if (a.dsink) sum_parts<T>(call.dsink, n.batch, groups, plan.row_chunks, a.dsink);
+        if (dbias) sum_parts<T>(call.dbias, s.n.batch, s.n.query_heads, s.block.key_blocks, dbias);
+    if (a.dsink) sum_parts<T>(call.dsink, s.n.batch, groups, s.row_chunks, a.dsink);
 }
 
 template void run(const ForwardPlan&, const Tiles<float>&, const hone_problem&, const hone_forward_args&,

@@ -1,4 +1,4 @@
-// run.hpp: carries out a plan. The only OpenMP in the library.
+// run.hpp: carries out a plan: the schedule's tasks, on threads. The only OpenMP in the library.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,8 @@
 
 namespace hone {
 
-// More than any machine has; OpenMP ends the process where it cannot start as many as it is asked for.
-inline constexpr int kMostThreads = 1024;
-
-// The threads of a problem that asks for `wanted`: OpenMP's default for 0.
+// The threads of a problem that asks for `wanted`: OpenMP's default for 0; as many as asked for, up to 64 or
+// the number of CPUs, whichever is more; 1 in the child of a fork, where OpenMP's threads are gone.
 int thread_count(int wanted);
 
 // `workspace` is aligned and holds the plan's bytes.

@@ -23,7 +23,10 @@ struct Tensor {
 inline constexpr std::int64_t kMaxRows = 192;
 
 struct Extents {
-    std::int64_t batch, query_heads, kv_heads, queries, keys, key_dim, value_dim;
+    std::int64_t batch, query_heads, kv_heads, queries;
+    std::int64_t keys;      // those that some query sees: the first of
+    std::int64_t all_keys;  // the tensors' own
+    std::int64_t key_dim, value_dim;
     std::int64_t heads_per_kv;  // query heads that read one kv head
     std::int64_t joint_heads;   // query heads that share a normaliser: 1 but for the joint family
     std::int64_t sees;          // query i sees the keys j < clamp(i + sees, 0, keys)
@@ -92,9 +95,10 @@ struct BackwardScratch {
     std::int64_t dk, dv;                       // [keys, key_width], [keys, value_width]
     std::int64_t scores, dscores;              // [rows, score_stride]: s then p; dp then ds
     std::int64_t dq;                           // [rows, key_width]
-    std::int64_t dbias;                        // [heads_per_kv]
+    std::int64_t dbias;                        // [heads_per_kv] of double
     std::int64_t turned;                       // multiply_transposed's room, where k and v are read in place
     std::int64_t key_odd;                      // [1]: 1 where a key of the block is not finite
+    std::int64_t dq_sums, dk_sums, dv_sums;    // the accumulator's
 };
 
 template <class T>
@@ -105,26 +109,37 @@ struct BackwardCall {
     BackwardScratch scratch;
     bool in_place;  // k and v are read where they lie
     Tensor<const T> q, k, v, o, dout;
-    const T* lse;   // [batch, query_heads / joint_heads, queries]
-    const T* dlse;  // the same shape, or null
-    // Where gradients accumulate, in a fixed order where several tasks add to one place: the caller's
-    // tensors; for dq, partial copies in the workspace where there are several. Null: not wanted.
-    Tensor<T> dq, dk, dv;
-    std::int64_t dq_slot_stride;
+    const T* lse;     // [batch, query_heads / joint_heads, queries]
+    const T* dlse;    // the same shape, or null
+    bool dq, dk, dv;  // which gradients are wanted
     // Of each row, [batch, query_heads, queries]: p = weight * phi(s + shift), ds = weight * phi' * (dp -
     // delta).
     T *row_shift, *row_weight, *row_delta;
-    double* dbias;                       // [batch, query_heads, key_blocks]: sums of ds, or null
-    double* dsink;                       // [batch, query_heads / joint_heads, row chunks], or null
-    std::int64_t row_chunk, row_chunks;  // queries of one backward_rows task, and the number of such
+    double* dbias;  // [batch, query_heads, key_blocks]: sums of ds, or null
+    double* dsink;  // [batch, query_heads / joint_heads, row chunks], or null
+    std::int64_t row_chunk,
+        row_chunks;  // queries of one call of backward_rows, and the number of such chunks
 };
 
-// dq as the sum of its partial copies.
+// How a row joins what it is added to.
+enum class Join {
+    store,       // it is the first
+    add,         // it is rounded away from what is there
+    compensate,  // the same, and what rounding took is kept and comes in with the next (Kahan's summation)
+};
+inline constexpr int kJoins = 3;
+
+// Rows of a partial sum, times a factor, that are added to rows elsewhere.
 template <class T>
-struct Reduction {
-    const T* from;  // [slots, batch, heads, rows, features], contiguous
-    Tensor<T> to;
-    std::int64_t slots, batch, heads, rows, features;
+struct Addition {
+    std::int64_t rows, features;
+    T factor;
+    const T* from;
+    std::int64_t from_stride;
+    T* to;
+    std::int64_t to_stride;  // 0: all rows are added to one
+    T* lost;                 // what rounding has added to `to` so far; null where nothing is compensated
+    std::int64_t lost_stride;
 };
 
 // The tile functions of one ISA for one scalar type.
@@ -149,23 +164,15 @@ struct Tiles {
     void (*backward_rows[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, std::int64_t batch,
                                                  std::int64_t group, std::int64_t chunk);
     // One key block: begin packs it; step finds what one block of rows gives to its dk and dv, and the rows'
-    // dq; end leaves its dbias. What is found stays in scratch until it is added where it belongs, in turn.
+    // dq, which is left in scratch; end leaves its dbias.
     void (*backward_begin)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
                            std::int64_t key_block, T* scratch);
     void (*backward_step[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, std::int64_t batch,
                                                  std::int64_t kv_head, std::int64_t key_block,
                                                  std::int64_t row_block, T* scratch);
     void (*backward_end)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
-                         std::int64_t key_block, const T* scratch);
-    void (*clear_dq)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
-                     std::int64_t slot);
-    void (*add_dq)(const BackwardCall<T>&, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
-                   std::int64_t slot, const T* scratch);
-    void (*clear_rows)(T* to, std::int64_t stride, std::int64_t rows, std::int64_t features);
-    void (*add_rows)(const T* from, std::int64_t from_stride, T factor, T* to, std::int64_t stride,
-                     std::int64_t rows, std::int64_t features);
-    // Row (batch, head, row) of Reduction::to.
-    void (*reduce_row)(const Reduction<T>&, std::int64_t batch, std::int64_t head, std::int64_t row);
+                         std::int64_t key_block, T* scratch);
+    void (*add[kJoins])(const Addition<T>&);
 };
 
 // What one ISA unit exports.
@@ -188,6 +195,11 @@ inline std::int64_t round_up(std::int64_t x, std::int64_t to) {
 }
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
     return a < b ? a : b;
+}
+
+// The packed copy that a head reads, where `batches` x `heads` of them are distinct.
+inline std::int64_t copy_of(std::int64_t batch, std::int64_t head, std::int64_t batches, std::int64_t heads) {
+    return batch % batches * heads + head % heads;
 }
 
 // The number of keys that query i sees.

@@ -38,12 +38,12 @@ hone_status check_sizes(const hone_problem& p) {
         std::int64_t value, least;
     };
     for (const Extent& e :
-         {Extent{"batch", p.batch, 1}, Extent{"query_heads", p.query_heads, 1},
-          Extent{"kv_heads", p.kv_heads, 1}, Extent{"queries", p.queries, 1}, Extent{"keys", p.keys, 0},
+         {Extent{"batch", p.batch, 0}, Extent{"query_heads", p.query_heads, 0},
+          Extent{"kv_heads", p.kv_heads, 0}, Extent{"queries", p.queries, 0}, Extent{"keys", p.keys, 0},
           Extent{"key_dim", p.key_dim, 1}, Extent{"value_dim", p.value_dim, 1}})
         if (const hone_status status = check_extent(e.name, e.value, e.least); status != HONE_OK)
             return status;
-    if (p.query_heads % p.kv_heads != 0)
+    if (p.kv_heads == 0 ? p.query_heads != 0 : p.query_heads % p.kv_heads != 0)
         return fail(HONE_INVALID_ARGUMENT, "query_heads: is %lld; should be a multiple of kv_heads, %lld",
                     static_cast<long long>(p.query_heads), static_cast<long long>(p.kv_heads));
     const std::int64_t dim = std::max(p.key_dim, p.value_dim);

@@ -4,7 +4,7 @@
 //   1. s = q k^T, dp = do v^T                         (forward's step 1, and its mirror)
 //   2. p = w phi(s + b), ds = w phi' (dp - delta)     (forward's step 2: the row's L is in b)
 //   3. dv += p^T do, dk += ds^T q
-//   4. dq += ds k, in a fixed order of the key blocks
+//   4. dq = ds k, left for the accumulator
 #pragma once
 
 #include "kernel/pack.hpp"
@@ -48,6 +48,12 @@ BackwardRows<T> gather_rows(const BackwardCall<T>& call, std::int64_t batch, std
     return row;
 }
 
+// The sums of ds of the heads of a group.
+template <class T>
+double* dbias_of(const BackwardCall<T>& call, T* scratch) {
+    return reinterpret_cast<double*>(scratch + call.scratch.dbias);
+}
+
 template <class T>
 void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
                     std::int64_t key_block, T* scratch) {
@@ -65,9 +71,8 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
             pack_columns(k, keys, n.key_dim, block.keys * kPanel<T>, scratch + at_scratch.key_columns);
         scratch[at_scratch.key_odd] = !finite;
     }
-    if (call.dk.data) clear_rows(scratch + at_scratch.dk, block.key_width, keys, block.key_width);
-    if (call.dv.data) clear_rows(scratch + at_scratch.dv, block.value_width, keys, block.value_width);
-    for (std::int64_t h = 0; h < n.heads_per_kv; ++h) scratch[at_scratch.dbias + h] = 0;
+    if (!call.dbias) return;
+    for (std::int64_t h = 0; h < n.heads_per_kv; ++h) dbias_of(call, scratch)[h] = 0;
 }
 
 // Step 2 for one row; returns the sum of ds if asked to.
@@ -161,18 +166,18 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
         const T sum =
             differentiate_row(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
                               row.seen_most, call.row_shift[i], call.row_weight[i], call.row_delta[i]);
-        if (call.dbias) scratch[offset.dbias + (row_block * block.rows + r) % n.heads_per_kv] += sum;
+        if (call.dbias) dbias_of(call, scratch)[(row_block * block.rows + r) % n.heads_per_kv] += sum;
     }
     const bool ragged = row.seen_least < row.seen_most;
     const std::int64_t row_stride = block.rows * kPanel<T>;
-    if (call.dv.data) {
+    if (call.dv) {
         T* const b = scratch + offset.dout_columns;
         const bool finite = pack_columns<T>([&](std::int64_t r) { return row.dout[r]; }, row.count,
                                             n.value_dim, row_stride, b);
         add_transposed(row, block, s, Panels<T>{b, row_stride, row.count, b}, ragged && !finite, n.value_dim,
                        scratch + offset.dv, block.value_width);
     }
-    if (call.dk.data) {
+    if (call.dk) {
         T* const b = scratch + offset.query_columns;
         const bool finite =
             pack_columns<T>([&](std::int64_t r) { return row.q[r]; }, row.count, n.key_dim, row_stride, b);
@@ -185,7 +190,7 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
             [&](std::int64_t r) { return row.seen[r]; }, n.key_dim, scratch + offset.dq, block.key_width,
             false);
     };
-    if (!call.dq.data) return;
+    if (!call.dq) return;
     if (call.in_place)
         multiply_by(Lines<T>{k, call.k.row_stride, row.seen_most, k, call.k.row_stride}, true);
     else
@@ -194,43 +199,14 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
                     scratch[offset.key_odd] != 0);
 }
 
-// Step 4's destination: calls body(r, row) for each row of a block.
-template <class T, class Body>
-void for_dq_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                 std::int64_t row_block, std::int64_t slot, Body body) {
-    const Extents& n = call.n;
-    const std::int64_t first = row_block * call.block.rows;
-    const std::int64_t rows = smaller(call.block.rows, n.queries * n.heads_per_kv - first);
-    for (std::int64_t r = 0; r < rows; ++r) {
-        const auto [query, head] = row_at(n, kv_head, first + r);
-        body(r, at(call.dq, batch, head, query) + slot * call.dq_slot_stride);
-    }
-}
-
-template <class T>
-void clear_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
-              std::int64_t slot) {
-    for_dq_rows(call, batch, kv_head, row_block, slot,
-                [&](std::int64_t, T* to) { clear_rows(to, 0, 1, call.n.key_dim); });
-}
-
-template <class T>
-void add_dq(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row_block,
-            std::int64_t slot, const T* scratch) {
-    for_dq_rows(call, batch, kv_head, row_block, slot, [&](std::int64_t r, T* to) {
-        add_row(scratch + call.scratch.dq + r * call.block.key_width, call.n.key_dim,
-                static_cast<T>(call.parameter.scale), to);
-    });
-}
-
 template <class T>
 void backward_end(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                  std::int64_t key_block, const T* scratch) {
+                  std::int64_t key_block, T* scratch) {
     const Extents& n = call.n;
     if (!call.dbias) return;
     for (std::int64_t g = 0; g < n.heads_per_kv; ++g)
         call.dbias[(batch * n.query_heads + kv_head * n.heads_per_kv + g) * call.block.key_blocks +
-                   key_block] = scratch[call.scratch.dbias + g];
+                   key_block] = dbias_of(call, scratch)[g];
 }
 
 }  // namespace

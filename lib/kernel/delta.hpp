@@ -1,4 +1,4 @@
-// delta.hpp: the start and the end of backward: the constants of each row, and the sum of the copies of dq.
+// delta.hpp: the start of backward: the constants of each row.
 #pragma once
 
 #include "kernel/rows.hpp"
@@ -57,15 +57,6 @@ void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
         }
     }
     if (call.dsink) call.dsink[(batch * groups + group) * call.row_chunks + chunk] = dsink;
-}
-
-template <class T>
-void reduce_row(const Reduction<T>& sum, std::int64_t batch, std::int64_t head, std::int64_t row) {
-    T* to = at(sum.to, batch, head, row);
-    clear_rows(to, 0, 1, sum.features);
-    for (std::int64_t slot = 0; slot < sum.slots; ++slot)
-        add_row(sum.from + (((slot * sum.batch + batch) * sum.heads + head) * sum.rows + row) * sum.features,
-                sum.features, T(1), to);
 }
 
 }  // namespace

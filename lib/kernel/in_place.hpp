@@ -80,7 +80,8 @@ template <int most, class Body>
         with_constant<most - 1>(count, body);
 }
 
-// c[rows, columns] (+)= a[rows, lines] b[lines, columns], b's lines from k on, columns [from, end).
+// c[rows, columns] (+)= a[rows, lines] b[lines, columns], b's lines from k on, columns [from, end). The lines are
+// summed up before they are added to c: a chain of a quarter of the additions.
 template <int rows, int lines, class T, class A>
 [[gnu::noinline]] void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, std::int64_t from,
                                  std::int64_t end, T* c, std::int64_t c_stride, bool add) {
@@ -100,10 +101,10 @@ template <int rows, int lines, class T, class A>
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
             T* const to = c + (row + r) * c_stride + i;
-            Vec<T> sum = add ? load(to) : Vec<T>(0);
+            Vec<T> sum = left[r][0] * right[0];
 #pragma GCC unroll 8
-            for (int l = 0; l < lines; ++l) sum = fma(left[r][l], right[l], sum);
-            store(to, sum);
+            for (int l = 1; l < lines; ++l) sum = fma(left[r][l], right[l], sum);
+            store(to, add ? load(to) + sum : sum);
         }
     };
     std::int64_t i = from;

@@ -63,8 +63,8 @@ KeyBlock<T> read_key_block(const ForwardCall<T>& call, std::int64_t batch, std::
         keys.k = keys.after_v = k;
         keys.v = keys.after_k = v;
     } else {
-        const std::int64_t k_slot = slot_of(batch, kv_head, call.k_batches, call.k_heads);
-        const std::int64_t v_slot = slot_of(batch, kv_head, call.v_batches, call.v_heads);
+        const std::int64_t k_slot = copy_of(batch, kv_head, call.k_batches, call.k_heads);
+        const std::int64_t v_slot = copy_of(batch, kv_head, call.v_batches, call.v_heads);
         keys.k = packed_keys(call, k_slot, key_block);
         keys.v = keys.after_k = packed_values(call, v_slot, key_block);
         keys.after_v = last ? keys.v : packed_keys(call, k_slot, key_block + 1);

@@ -59,7 +59,8 @@ struct Panels {
     const T* after;
 };
 
-// c[rows, vectors * width] (+)= a b, b one panel.
+// c[rows, vectors * width] (+)= a b, b one panel. The sum starts from 0 and is then added to c: sums of many
+// blocks would lose digits if they went on in one chain.
 template <int rows, int vectors, class T, class Strip>
 inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::int64_t c_stride, bool add) {
     constexpr int w = kWidth<T>;
@@ -67,7 +68,7 @@ inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::in
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; ++v) sum[r][v] = add ? load(c + r * c_stride + v * w) : Vec<T>(0);
+        for (int v = 0; v < vectors; ++v) sum[r][v] = Vec<T>(0);
             // Unrolled, as another thread on the same core leaves few issue slots: at D = 128 backward gains
             // 9%.
 #pragma GCC unroll 4
@@ -86,7 +87,10 @@ inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::in
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; ++v) store(c + r * c_stride + v * w, sum[r][v]);
+        for (int v = 0; v < vectors; ++v) {
+            T* const to = c + r * c_stride + v * w;
+            store(to, add ? load(to) + sum[r][v] : sum[r][v]);
+        }
 }
 
 // One strip of `count` <= rows rows.

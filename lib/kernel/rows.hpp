@@ -31,11 +31,6 @@ inline double power_of_two(double x) {
     return __builtin_exp2(x);
 }
 
-// Which packed copy a head reads, where `batches` x `heads` of them are distinct.
-inline std::int64_t slot_of(std::int64_t batch, std::int64_t head, std::int64_t batches, std::int64_t heads) {
-    return batch % batches * heads + head % heads;
-}
-
 template <class T>
 inline T* packed_keys(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
     return call.packed_k + (slot * call.block.key_blocks + key_block) * call.block.keys * call.n.key_dim;
@@ -91,13 +86,6 @@ template <class T>
 void clear_rows(T* to, std::int64_t stride, std::int64_t rows, std::int64_t features) {
     for (std::int64_t r = 0; r < rows; ++r, to += stride)
         for (std::int64_t d = 0; d < features; ++d) to[d] = 0;
-}
-
-template <class T>
-void add_rows(const T* from, std::int64_t from_stride, T factor, T* to, std::int64_t stride,
-              std::int64_t rows, std::int64_t features) {
-    for (std::int64_t r = 0; r < rows; ++r, from += from_stride, to += stride)
-        add_row(from, features, factor, to);
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 // unit.cpp: one ISA's table of tile functions. Compiled once per ISA, with that ISA's flags and
 // -DHONE_ISA_UNIT=<its name>.
 #include "all_activations.hpp"
+#include "kernel/add.hpp"
 #include "kernel/backward.hpp"
 #include "kernel/delta.hpp"
 #include "kernel/forward.hpp"
@@ -52,11 +53,7 @@ constexpr Tiles<T> tiles() {
 #undef HONE_ACTIVATION
         },
         backward_end<T>,
-        clear_dq<T>,
-        add_dq<T>,
-        clear_rows<T>,
-        add_rows<T>,
-        reduce_row<T>,
+        {add_rows<T, Join::store>, add_rows<T, Join::add>, add_rows<T, Join::compensate>},
     };
 }
 

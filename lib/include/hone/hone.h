@@ -6,8 +6,10 @@
  *
  * Fill a hone_problem (what is computed) and a hone_forward_args or hone_backward_args (where the
  * data lies), then call. Every function is thread-safe and may be called from many threads at once.
- * A result is bitwise the same whatever the number of threads (as long as all of them round alike: a thread
- * that has set its processor to flush denormals does so for its own part alone). */
+ * A result is bitwise the same whatever the number of threads, and whatever rounding mode the caller has set:
+ * within a call the processor rounds to nearest and, on x86, flushes results below the type's smallest normal
+ * number to 0. Denormal inputs are read as they are, but slowly: a denormal v takes up to a hundred times as
+ * long. */
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
 
@@ -54,11 +56,12 @@ typedef struct hone_problem {
     int32_t dtype;       /* hone_dtype: of every tensor and parameter */
     int32_t activation;  /* hone_activation */
     int32_t mask;        /* hone_mask */
-    int32_t threads;     /* OpenMP threads, at most 1024 of them; 0: OpenMP's default */
-    int64_t batch;       /* B   >= 1 */
-    int64_t query_heads; /* Hq  >= 1, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
-    int64_t kv_heads;    /* Hkv >= 1 */
-    int64_t queries;     /* Nq  >= 1 */
+    int32_t threads;     /* OpenMP threads; 0: OpenMP's default. At most 64 or the number of CPUs, whichever is
+                            more; fewer where there is too little work, and 1 in the child of a fork() */
+    int64_t batch;       /* B   >= 0; where it, the heads or the queries are 0, sums over them are 0 */
+    int64_t query_heads; /* Hq  >= 0, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
+    int64_t kv_heads;    /* Hkv >= 0 */
+    int64_t queries;     /* Nq  >= 0 */
     int64_t keys;        /* Nk  >= 0 */
     int64_t key_dim;     /* Dk  >= 1 */
     int64_t value_dim;   /* Dv  >= 1 */

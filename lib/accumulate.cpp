@@ -1,0 +1,279 @@
+// accumulate.cpp: how gradients are summed.
+#include "accumulate.hpp"
+
+#include <algorithm>
+
+namespace hone {
+namespace {
+
+// Blocks of rows that keep so many tasks apart: each adds to another one at a time.
+constexpr std::int64_t kEnoughRowBlocks = 16;
+
+// Heads of a group, of one query, that lie in one row of dq and are summed within a task.
+bool sums_group(const Accumulator& dq, const Extents& n) {
+    return dq.sums_heads && !dq.sums_rows && n.heads_per_kv > 1;
+}
+
+std::int64_t copies_for(const Accumulator& a, const Extents& n) {
+    const std::int64_t contributions = a.contributions(a.key_blocks);
+    if (contributions <= 1 || a.copy_size() == 0) return 1;
+    if (a.side == Side::queries && !a.sums_rows && a.row_blocks >= kEnoughRowBlocks) return 1;
+    // All copies together have at most the size of k.
+    const std::int64_t affordable = n.batch * n.kv_heads * n.all_keys / (a.batches * a.heads * a.rows);
+    return std::clamp<std::int64_t>(std::min(affordable, contributions), 1, kMostCopies);
+}
+
+template <class T>
+Tensor<T> dense(T* data, const Accumulator& a) {
+    const std::int64_t row = a.features, head = a.rows * row, batch = a.heads * head;
+    return {data, a.sums_batch ? 0 : batch, a.sums_heads ? 0 : head, a.sums_rows ? 0 : row};
+}
+
+}  // namespace
+
+std::int64_t Accumulator::contributions(std::int64_t of_key_blocks) const {
+    if (of_key_blocks == 0) return 0;
+    const bool sums_keys = side == Side::queries || sums_rows;
+    return (sums_batch ? batch : 1) * (sums_heads ? kv_heads : 1) * (sums_keys ? of_key_blocks : 1);
+}
+
+Turn Accumulator::turn(const KeyBlockTask& task, std::int64_t row_block) const {
+    std::int64_t cell = 0, number = 0;
+    const auto axis = [&](bool summed, std::int64_t extent, std::int64_t index) {
+        std::int64_t& part = summed ? number : cell;
+        part = part * extent + index;
+    };
+    axis(side == Side::queries || sums_rows, key_blocks, task.key_block);
+    axis(sums_batch, batch, task.batch);
+    axis(sums_heads, kv_heads, task.kv_head);
+    if (side == Side::queries && !sums_rows) axis(false, row_blocks, row_block);
+    return {cell * copies + number % copies, number % copies, number / copies};
+}
+
+std::int64_t Accumulator::counters() const {
+    if (!wanted || contributions(key_blocks) <= 1) return 0;
+    const std::int64_t cells_of_rows = sums_rows ? 1 : side == Side::queries ? row_blocks : key_blocks;
+    return (sums_batch ? 1 : batch) * (sums_heads ? 1 : kv_heads) * cells_of_rows * copies;
+}
+
+Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features, const Extents& n,
+                            const Blocks& block) {
+    const bool queries = side == Side::queries;
+    Accumulator a = {};
+    a.wanted = gradient.data != nullptr;
+    a.side = side;
+    a.sums_batch = gradient.batch_stride == 0;
+    a.sums_heads = gradient.head_stride == 0;
+    a.sums_rows = gradient.row_stride == 0;
+    a.key_blocks = block.key_blocks, a.row_blocks = block.row_blocks;
+    a.batch = n.batch, a.kv_heads = n.kv_heads;
+    const auto distinct = [](bool summed, std::int64_t extent) {
+        return summed ? smaller(extent, 1) : extent;
+    };
+    a.batches = distinct(a.sums_batch, n.batch);
+    a.heads = distinct(a.sums_heads, queries ? n.query_heads : n.kv_heads);
+    a.rows = distinct(a.sums_rows, queries ? n.queries : n.all_keys);
+    a.features = features;
+    a.copies = copies_for(a, n);
+    a.compensated = a.contributions(a.key_blocks) > kPlainTerms * a.copies;
+    return a;
+}
+
+std::int64_t query_sums_size(const Accumulator& dq, const Extents& n, const Blocks& block) {
+    if (!dq.wanted) return 0;
+    if (dq.sums_rows) return 2 * (dq.sums_heads ? 1 : n.heads_per_kv) * block.key_width;
+    return sums_group(dq, n) ? (block.rows / n.heads_per_kv + 4) * block.key_width : 0;
+}
+
+std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std::int64_t width) {
+    if (!gradient.wanted) return 0;
+    const std::int64_t folded = block.row_blocks > kPlainTerms ? block.keys : 0;
+    return 2 * (folded + (gradient.sums_rows ? 1 : 0)) * width;
+}
+
+template <class T>
+GradientSum<T>::GradientSum(const Accumulator& how, const hone_tensor& gradient, T factor,
+                            const Tiles<T>& tiles, std::byte* workspace, bool waits)
+    : how_(how),
+      tiles_(tiles),
+      gradient_{static_cast<T*>(gradient.data), gradient.batch_stride, gradient.head_stride,
+                gradient.row_stride},
+      sum_(how.copies > 1 ? dense(reinterpret_cast<T*>(workspace + how.copies_at), how) : gradient_),
+      lost_(dense(reinterpret_cast<T*>(workspace + how.lost_at), how)),
+      factor_(factor),
+      counters_(waits && how.counters() > 0 ? reinterpret_cast<Counter*>(workspace + how.counters_at)
+                                            : nullptr) {
+    if (counters_) std::fill_n(counters_, how.counters(), Counter());
+}
+
+template <class T>
+template <class Body>
+void GradientSum<T>::in_turn(const KeyBlockTask& task, std::int64_t row_block, Body body) const {
+    const Turn turn = how_.turn(task, row_block);
+    if (counters_) wait_for(counters_[turn.counter], turn.number);
+    const std::int64_t copy = turn.copy * how_.copy_size();
+    const Join join = turn.number == 0 ? Join::store : how_.compensated ? Join::compensate : Join::add;
+    body([&](const Rows<T>& rows) {
+        Addition<T> addition = {};
+        addition.rows = rows.count, addition.features = how_.features, addition.factor = factor_;
+        addition.from = rows.from, addition.from_stride = rows.from_stride;
+        addition.to = at(sum_, task.batch, rows.head, rows.first) + copy;
+        addition.to_stride = sum_.row_stride;
+        if (how_.compensated) {
+            addition.lost = at(lost_, task.batch, rows.head, rows.first) + copy;
+            addition.lost_stride = lost_.row_stride;
+        }
+        tiles_.add[static_cast<int>(join)](addition);
+    });
+    if (counters_) advance(counters_[turn.counter]);
+}
+
+template <class T>
+void GradientSum<T>::finish_row(std::int64_t batch, std::int64_t head, std::int64_t row,
+                                std::int64_t contributions) const {
+    T* const to = at(gradient_, batch, head, row);
+    if (contributions == 0) {
+        std::fill_n(to, how_.features, T(0));
+    } else if (how_.copies > 1) {
+        const std::int64_t size = how_.copy_size(), copies = smaller(how_.copies, contributions);
+        const T* const from = at(sum_, batch, head, row);
+        tiles_.add[static_cast<int>(Join::store)]({1, how_.features, T(1), from, 0, to, 0, nullptr, 0});
+        tiles_.add[static_cast<int>(Join::add)](
+            {copies - 1, how_.features, T(1), from + size, size, to, 0, nullptr, 0});
+    }
+}
+
+template <class T>
+QueryContribution<T>::QueryContribution(const GradientSum<T>& sum, const BackwardCall<T>& call,
+                                        const Tiles<T>& tiles, const KeyBlockTask& task, T* scratch)
+    : sum_(sum),
+      tiles_(tiles),
+      n_(call.n),
+      block_(call.block),
+      task_(task),
+      tile_(scratch + call.scratch.dq),
+      sums_(scratch + call.scratch.dq_sums) {
+    std::fill_n(sums_, query_sums_size(sum.how(), n_, block_), T(0));
+}
+
+template <class T>
+void QueryContribution<T>::add_step(std::int64_t row_block) {
+    if (!sum_.how().wanted) return;
+    if (sum_.how().sums_rows)
+        add_to_running_sums(row_block);
+    else if (sums_group(sum_.how(), n_))
+        add_heads_together(row_block);
+    else
+        add_rows(row_block);
+}
+
+// Each row is one of the gradient's.
+template <class T>
+void QueryContribution<T>::add_rows(std::int64_t row_block) {
+    const std::int64_t heads = n_.heads_per_kv, first = row_block * block_.rows;
+    const std::int64_t last = smaller(first + block_.rows, n_.queries * heads), width = block_.key_width;
+    sum_.in_turn(task_, row_block, [&](auto add) {
+        for (std::int64_t row = first; row < smaller(first + heads, last); ++row)
+            add({task_.kv_head * heads + row % heads, row / heads, (last - row + heads - 1) / heads,
+                 tile_ + (row - first) * width, heads * width});
+    });
+}
+
+// All rows of a head, or of all heads, are one of the gradient's.
+template <class T>
+void QueryContribution<T>::add_to_running_sums(std::int64_t row_block) {
+    const std::int64_t sums = sum_.how().sums_heads ? 1 : n_.heads_per_kv, first = row_block * block_.rows;
+    const std::int64_t rows = smaller(block_.rows, n_.queries * n_.heads_per_kv - first);
+    const std::int64_t width = block_.key_width;
+    for (std::int64_t r = 0; r < smaller(sums, rows); ++r) {
+        T* const to = sums_ + (first + r) % sums * width;
+        tiles_.add[static_cast<int>(Join::compensate)]({(rows - r + sums - 1) / sums, n_.key_dim, T(1),
+                                                        tile_ + r * width, sums * width, to, 0,
+                                                        to + sums * width, 0});
+    }
+}
+
+// The rows of one query are one of the gradient's. A query whose rows begin in an earlier block, which comes
+// later, is carried on to it.
+template <class T>
+void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
+    const std::int64_t heads = n_.heads_per_kv, first = row_block * block_.rows;
+    const std::int64_t end = smaller(first + block_.rows, n_.queries * heads), width = block_.key_width;
+    const std::int64_t first_whole = (first + heads - 1) / heads, end_query = (end + heads - 1) / heads;
+    T *const running = sums_, *const lost = running + width, *const whole = lost + width;
+    for (std::int64_t query = end_query - 1; query >= first / heads; --query) {
+        const std::int64_t from = std::max(query * heads, first), to = smaller((query + 1) * heads, end);
+        tiles_.add[static_cast<int>(Join::compensate)](
+            {to - from, n_.key_dim, T(1), tile_ + (from - first) * width, width, running, 0, lost, 0});
+        if (query < first_whole) continue;
+        std::copy_n(running, width, whole + (query - first_whole) * width);
+        std::fill_n(running, 2 * width, T(0));
+    }
+    if (first_whole == end_query) return;
+    sum_.in_turn(task_, row_block, [&](auto add) {
+        add({task_.kv_head * heads, first_whole, end_query - first_whole, whole, width});
+    });
+}
+
+template <class T>
+void QueryContribution<T>::end() {
+    if (!sum_.how().wanted || !sum_.how().sums_rows) return;
+    const std::int64_t heads = n_.heads_per_kv;
+    sum_.in_turn(task_, 0, [&](auto add) {
+        for (std::int64_t h = 0; h < (sum_.how().sums_heads ? 1 : heads); ++h)
+            add({task_.kv_head * heads + h, 0, 1, sums_ + h * block_.key_width, 0});
+    });
+}
+
+template <class T>
+KeyContribution<T>::KeyContribution(const GradientSum<T>& sum, const BackwardCall<T>& call,
+                                    const Tiles<T>& tiles, const KeyBlockTask& task, const Partial& partial)
+    : sum_(sum),
+      tiles_(tiles),
+      block_(call.block),
+      task_(task),
+      keys_(smaller(block_.keys, call.n.keys - task.key_block * block_.keys)),
+      partial_(partial) {
+    if (!sum.how().wanted) return;
+    std::fill_n(partial_.sum, keys_ * partial_.width, T(0));
+    std::fill_n(partial_.sums, key_sums_size(sum.how(), block_, partial_.width), T(0));
+}
+
+template <class T>
+void KeyContribution<T>::fold() {
+    T *const sum = partial_.sums, *const lost = sum + block_.keys * partial_.width;
+    tiles_.add[static_cast<int>(Join::compensate)]({keys_, sum_.how().features, T(1), partial_.sum,
+                                                    partial_.width, sum, partial_.width, lost,
+                                                    partial_.width});
+    std::fill_n(partial_.sum, keys_ * partial_.width, T(0));
+}
+
+template <class T>
+void KeyContribution<T>::add_step(std::int64_t row_block) {
+    if (sum_.how().wanted && folds() && (block_.row_blocks - row_block) % kPlainTerms == 0) fold();
+}
+
+template <class T>
+void KeyContribution<T>::end() {
+    if (!sum_.how().wanted) return;
+    if (folds()) fold();
+    const std::int64_t width = partial_.width;
+    Rows<T> rows = {task_.kv_head, task_.key_block * block_.keys, keys_,
+                    folds() ? partial_.sums : partial_.sum, width};
+    if (sum_.how().sums_rows) {
+        T* const together = partial_.sums + (folds() ? 2 * block_.keys * width : 0);
+        tiles_.add[static_cast<int>(Join::compensate)](
+            {keys_, sum_.how().features, T(1), rows.from, width, together, 0, together + width, 0});
+        rows = {task_.kv_head, 0, 1, together, width};
+    }
+    sum_.in_turn(task_, 0, [&](auto add) { add(rows); });
+}
+
+template class GradientSum<float>;
+template class GradientSum<double>;
+template class QueryContribution<float>;
+template class QueryContribution<double>;
+template class KeyContribution<float>;
+template class KeyContribution<double>;
+
+}  // namespace hone

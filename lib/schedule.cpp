@@ -1,0 +1,276 @@
+// schedule.cpp: the arithmetic of the order of tasks.
+#include "schedule.hpp"
+
+#include <algorithm>
+
+namespace hone {
+namespace {
+
+// Multiply-adds that take as long as one element's way from memory, and as one score's way through the
+// activation, or through its derivative.
+constexpr double kRead = 8, kActivate = 16, kDifferentiate = 24;
+
+// Rows of a finish task.
+constexpr std::int64_t kFinishRows = 256;
+
+// Rows that are treated together along the edge of a mask, in forward.
+constexpr std::int64_t kEdgeRows = 48;
+
+std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
+    return (extent + block - 1) / block;
+}
+
+}  // namespace
+
+std::int64_t ForwardSchedule::head_packs() const {
+    return packs ? (k_copies() + v_copies()) * block.key_blocks : 0;
+}
+
+std::int64_t ForwardSchedule::head_joins() const {
+    return chunks > 1 ? blocks_of(rows(), kJoinRows) : 0;
+}
+
+std::int64_t ForwardSchedule::group_joins() const {
+    return joint ? blocks_of(n.queries, kJoinQueries) : 0;
+}
+
+std::int64_t ForwardSchedule::tasks() const {
+    return head_packs() + heads() * (block.row_blocks * chunks + head_joins()) +
+           n.batch * n.query_heads / n.joint_heads * group_joins();
+}
+
+// Of each packed copy, of the chunks of each head, of each batch entry.
+std::int64_t ForwardSchedule::counters() const {
+    return k_copies() + v_copies() + heads() + n.batch;
+}
+
+Task ForwardSchedule::task(std::int64_t i) const {
+    if (i < head_packs()) return pack_task(i);
+    i -= head_packs();
+    const std::int64_t attends = heads() * block.row_blocks * chunks, joins = heads() * head_joins();
+    if (i < attends) return attend_task(i);
+    i -= attends;
+    return i < joins ? join_chunks_task(i) : join_heads_task(i - joins);
+}
+
+Task ForwardSchedule::pack_task(std::int64_t i) const {
+    const std::int64_t keys = k_copies() * block.key_blocks;
+    const std::int64_t copy = i / block.key_blocks, index = i % block.key_blocks;
+    if (i < keys) return {Work::pack_keys, 0, copy, index, 0, {}, copy};
+    return {Work::pack_values, 0, copy - k_copies(), index, 0, {}, copy};
+}
+
+// The last rows first: under a causal mask they see the most keys.
+Task ForwardSchedule::attend_task(std::int64_t i) const {
+    const std::int64_t chunk = i % chunks, at = i / chunks % heads(), row_block = i / chunks / heads();
+    const std::int64_t batch = at / n.kv_heads, head = at % n.kv_heads, first = k_copies() + v_copies();
+    Task task = {Work::attend, batch, head, block.row_blocks - 1 - row_block, chunk, {}, -1};
+    if (packs) {
+        task.waits[0] = {copy_of(batch, head, k_batches, k_heads), block.key_blocks};
+        task.waits[1] = {k_copies() + copy_of(batch, head, v_batches, v_heads), block.key_blocks};
+    }
+    task.advances = chunks > 1 ? first + at : first + heads() + batch;
+    return task;
+}
+
+Task ForwardSchedule::join_chunks_task(std::int64_t i) const {
+    const std::int64_t at = i / head_joins(), first = k_copies() + v_copies();
+    return {Work::join_chunks,
+            at / n.kv_heads,
+            at % n.kv_heads,
+            i % head_joins() * kJoinRows,
+            0,
+            {{first + at, block.row_blocks * chunks}},
+            first + heads() + at / n.kv_heads};
+}
+
+Task ForwardSchedule::join_heads_task(std::int64_t i) const {
+    const std::int64_t groups = n.query_heads / n.joint_heads, at = i / group_joins(), batch = at / groups;
+    const std::int64_t before = chunks > 1 ? head_joins() : block.row_blocks;
+    return {Work::join_heads,
+            batch,
+            at % groups,
+            i % group_joins() * kJoinQueries,
+            0,
+            {{k_copies() + v_copies() + heads() + batch, n.kv_heads * before}},
+            -1};
+}
+
+double ForwardSchedule::cost(const Task& task) const {
+    const double key_dim = static_cast<double>(n.key_dim), value_dim = static_cast<double>(n.value_dim);
+    const auto block_keys = [&](std::int64_t key_block) {
+        return static_cast<double>(smaller(block.keys, n.keys - key_block * block.keys));
+    };
+    switch (task.work) {
+        case Work::pack_keys:
+            return kRead * block_keys(task.index) * key_dim;
+        case Work::pack_values:
+            return kRead * block_keys(task.index) * value_dim;
+        case Work::join_chunks:
+            return kRead * static_cast<double>(smaller(kJoinRows, rows() - task.index) * chunks) * value_dim;
+        case Work::join_heads:
+            return kRead *
+                   static_cast<double>(smaller(kJoinQueries, n.queries - task.index) * n.joint_heads) *
+                   value_dim;
+        default:
+            break;
+    }
+    const std::int64_t first = task.index * block.rows, last = smaller(first + block.rows, rows());
+    const std::int64_t from = task.chunk * chunk_blocks * block.keys;
+    double scores = 0;
+    for (std::int64_t row = first; row < last; row += kEdgeRows) {
+        const std::int64_t end = smaller(row + kEdgeRows, last);
+        const std::int64_t seen =
+            smaller(keys_seen(n, (end - 1) / n.heads_per_kv), from + chunk_blocks * block.keys);
+        scores += static_cast<double>(std::max<std::int64_t>(seen - from, 0) * (end - row));
+    }
+    const std::int64_t seen = smaller(n.keys, from + chunk_blocks * block.keys) - from;
+    const double reads = packs ? 0 : static_cast<double>(std::max<std::int64_t>(seen, 0));
+    return scores * (key_dim + value_dim + kActivate) + kRead * reads * (key_dim + value_dim) +
+           kRead * static_cast<double>(last - first) * (key_dim + value_dim);
+}
+
+double ForwardSchedule::total_cost() const {
+    double one_head = 0;
+    for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block)
+        for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
+            one_head += cost({Work::attend, 0, 0, row_block, chunk, {}, -1});
+    return static_cast<double>(heads()) * one_head;
+}
+
+std::int64_t BackwardSchedule::row_tasks() const {
+    return blocks_of(groups(), row_groups) * row_chunks;
+}
+
+RowBlocks BackwardSchedule::row_blocks(std::int64_t key_block) const {
+    // Query i sees the keys before i + n.sees.
+    const std::int64_t query = std::clamp<std::int64_t>(key_block * block.keys + 1 - n.sees, 0, n.queries);
+    return {query * n.heads_per_kv / block.rows, block.row_blocks};
+}
+
+std::int64_t BackwardSchedule::key_blocks(std::int64_t row_block) const {
+    const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
+    return blocks_of(keys_seen(n, last / n.heads_per_kv), block.keys);
+}
+
+// All batch entries' first key blocks, each after the constants of its rows, which read dout too; then all
+// second key blocks, and so on. Under a causal mask the first are the longest.
+std::int64_t BackwardSchedule::tasks() const {
+    return n.batch * (row_tasks() + n.kv_heads * block.key_blocks) + finish_tasks(dq) + finish_tasks(dk) +
+           finish_tasks(dv);
+}
+
+Task BackwardSchedule::key_block_task(std::int64_t key_block, std::int64_t batch,
+                                      std::int64_t kv_head) const {
+    return {Work::key_block, batch, kv_head, key_block, 0, {{batch, row_tasks()}}, n.batch};
+}
+
+Task BackwardSchedule::task(std::int64_t i) const {
+    const std::int64_t key_tasks = block.key_blocks > 0 ? n.kv_heads : 0, first = row_tasks() + key_tasks;
+    if (i < n.batch * first) {
+        const std::int64_t batch = i / first, step = i % first;
+        if (step >= row_tasks()) return key_block_task(0, batch, step - row_tasks());
+        return {Work::row_constants,
+                batch,
+                step / row_chunks * row_groups,
+                step % row_chunks * row_chunk,
+                0,
+                {},
+                batch};
+    }
+    i -= n.batch * first;
+    const std::int64_t key_block = block.key_blocks > 0 ? i / (n.batch * n.kv_heads) + 1 : 0;
+    if (key_block < block.key_blocks)
+        return key_block_task(key_block, i / n.kv_heads % n.batch, i % n.kv_heads);
+    const std::int64_t later = block.key_blocks > 0 ? (block.key_blocks - 1) * n.batch * n.kv_heads : 0;
+    const Accumulator& gradient = *finish(i - later).gradient;
+    const std::int64_t before = gradient.copies > 1 ? n.batch * n.kv_heads * block.key_blocks : 0;
+    return {Work::finish, 0, 0, i - later, 0, {{n.batch, before}}, -1};
+}
+
+std::int64_t BackwardSchedule::contributing(const Accumulator& gradient, std::int64_t head,
+                                            std::int64_t row) const {
+    if (gradient.side == Side::keys) return gradient.sums_rows ? block.key_blocks : row < n.keys ? 1 : 0;
+    if (block.row_blocks == 0) return 0;
+    if (gradient.sums_rows) return key_blocks(block.row_blocks - 1);
+    const std::int64_t in_group = gradient.sums_heads ? 0 : head % n.heads_per_kv;
+    return key_blocks((row * n.heads_per_kv + in_group) / block.rows);
+}
+
+BackwardSchedule::Range BackwardSchedule::unfinished(const Accumulator& gradient) const {
+    if (!gradient.wanted || gradient.batches * gradient.heads == 0) return {0, 0};
+    if (gradient.copies > 1 || n.batch * n.query_heads * n.queries == 0 || n.keys == 0)
+        return {0, gradient.rows};
+    if (gradient.sums_rows) return {0, 0};
+    if (gradient.side == Side::keys) return {n.keys, gradient.rows};
+    return {0, smaller(blocks_of(row_blocks(0).first * block.rows, n.heads_per_kv), gradient.rows)};
+}
+
+std::int64_t BackwardSchedule::finish_tasks(const Accumulator& gradient) const {
+    const Range range = unfinished(gradient);
+    return gradient.batches * gradient.heads * blocks_of(range.last - range.first, kFinishRows);
+}
+
+BackwardSchedule::Finish BackwardSchedule::finish(std::int64_t index) const {
+    const Accumulator* gradient = &dq;
+    for (const Accumulator* next : {&dk, &dv}) {
+        if (index < finish_tasks(*gradient)) break;
+        index -= finish_tasks(*gradient);
+        gradient = next;
+    }
+    const Range range = unfinished(*gradient);
+    const std::int64_t parts = blocks_of(range.last - range.first, kFinishRows), head = index / parts;
+    const std::int64_t first = range.first + index % parts * kFinishRows;
+    return {gradient, head / gradient->heads, head % gradient->heads, first,
+            smaller(first + kFinishRows, range.last)};
+}
+
+double BackwardSchedule::step_cost(std::int64_t key_block, std::int64_t row_block) const {
+    const std::int64_t first = row_block * block.rows;
+    const std::int64_t last = smaller(first + block.rows, n.queries * n.heads_per_kv);
+    const std::int64_t from = key_block * block.keys;
+    const std::int64_t seen = smaller(keys_seen(n, (last - 1) / n.heads_per_kv) - from, block.keys);
+    const double scores = static_cast<double>((last - first) * std::max<std::int64_t>(seen, 0));
+    const double key_dim = static_cast<double>(n.key_dim), value_dim = static_cast<double>(n.value_dim);
+    const double products =
+        key_dim * (1 + dq.wanted + dk.wanted) + value_dim * (1 + dv.wanted) + kDifferentiate;
+    return scores * products + kRead * static_cast<double>(last - first) * (key_dim + value_dim);
+}
+
+double BackwardSchedule::add_cost(const Accumulator& gradient) const {
+    if (!gradient.wanted) return 0;
+    const std::int64_t rows = gradient.sums_rows               ? 1
+                              : gradient.side == Side::queries ? block.rows
+                                                               : block.keys;
+    return kRead * static_cast<double>(rows * gradient.features);
+}
+
+double BackwardSchedule::cost(const Task& task) const {
+    const double key_dim = static_cast<double>(n.key_dim), value_dim = static_cast<double>(n.value_dim);
+    if (task.work == Work::row_constants) {
+        const std::int64_t queries = smaller(row_chunk, n.queries - task.index);
+        const std::int64_t heads = smaller(row_groups, groups() - task.head) * n.joint_heads;
+        return kRead * static_cast<double>(queries * heads) * 2 * value_dim;
+    }
+    if (task.work == Work::finish) {
+        const Finish rows = finish(task.index);
+        return kRead * static_cast<double>((rows.last - rows.first) * rows.gradient->copies *
+                                           rows.gradient->features);
+    }
+    const std::int64_t keys = smaller(block.keys, n.keys - task.index * block.keys);
+    double sum = kRead * static_cast<double>(keys) * (key_dim + value_dim) + add_cost(dk) + add_cost(dv);
+    const RowBlocks rows = row_blocks(task.index);
+    for (std::int64_t r = rows.first; r < rows.end; ++r)
+        sum += step_cost(task.index, r) + (dq.sums_rows ? 0 : add_cost(dq));
+    return sum + (dq.sums_rows ? add_cost(dq) : 0);
+}
+
+double BackwardSchedule::total_cost() const {
+    double one_head = 0;
+    for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block)
+        for (std::int64_t key_block = 0, end = key_blocks(row_block); key_block < end; ++key_block)
+            one_head += step_cost(key_block, row_block);
+    return static_cast<double>(n.batch * n.kv_heads) * one_head;
+}
+
+}  // namespace hone
