@@ -1,9 +1,7 @@
-// layout.cpp: extents and strides of a call's tensors turned into spans of memory.
+// layout.cpp: extents and strides of a call's tensors turned into memory.
 #include "layout.hpp"
 
 #include <algorithm>
-#include <array>
-#include <utility>
 
 namespace hone {
 namespace {
@@ -28,30 +26,15 @@ bool Operand::fits() const {
     return true;
 }
 
-bool Operand::overlaps_itself() const {
-    std::array<std::pair<std::int64_t, std::int64_t>, 3> axes;  // |stride|, steps
-    for (int axis = 0; axis < 3; ++axis)
-        axes[axis] = {magnitude(stride(axis)), std::max<std::int64_t>(extent[axis] - 1, 0)};
-    std::sort(axes.begin(), axes.end());
-    std::int64_t reach = features;
-    for (const auto& [step, steps] : axes) {
-        if (step == 0 || steps == 0) continue;
-        if (step < reach) return true;
-        reach += step * steps;
-    }
-    return false;
-}
-
-Span Operand::span() const {
-    const auto base = reinterpret_cast<std::intptr_t>(tensor.data);
-    if (!tensor.data || empty()) return {name, 0, 0, true};
-    std::int64_t low = 0, high = features, elements = features;
+Footprint Operand::footprint() const {
+    if (!tensor.data || empty()) return {};
+    Footprint memory = dense(name, tensor.data, features * element_size).memory;
     for (int axis = 0; axis < 3; ++axis) {
-        const std::int64_t reach = stride(axis) * (extent[axis] - 1);
-        (reach < 0 ? low : high) += reach;
-        if (stride(axis) != 0) elements *= extent[axis];
+        const std::int64_t steps = extent[axis] - 1, reach = stride(axis) * element_size * steps;
+        (reach < 0 ? memory.first : memory.last) += reach;
+        memory.axes[axis] = {magnitude(stride(axis)) * element_size, steps};
     }
-    return {name, base + low * element_size, base + high * element_size, high - low == elements};
+    return memory;
 }
 
 Operand query_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
@@ -69,9 +52,11 @@ Sizes sizes_of(const hone_problem& p, const hone_activation_info& info) {
     return {p.query_heads * size, groups * size, p.batch * groups * p.queries * size};
 }
 
-Span dense(const char* name, const void* data, std::int64_t bytes) {
-    const auto base = reinterpret_cast<std::intptr_t>(data);
-    return {name, base, data ? base + bytes : base, true};
+Span dense(const char* name, const void* data, std::uint64_t bytes) {
+    if (!data) return {name, {}};
+    const std::int64_t base = reinterpret_cast<std::intptr_t>(data);
+    const auto length = static_cast<std::int64_t>(std::min(bytes, std::uint64_t{1} << 60));
+    return {name, {base, base + length, length, {}}};
 }
 
 std::int64_t joint_heads(const hone_problem& p, const hone_activation_info& info) {

@@ -1,25 +1,18 @@
-// layout.hpp: where the tensors of a call lie in memory, and whether two of them meet.
+// layout.hpp: where the arguments of a call lie in memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "hone/hone.h"
+#include "overlap.hpp"
 
 namespace hone {
 
-// The bytes from a tensor's first element to its last.
+// The memory of one argument of the call.
 struct Span {
     const char* name;
-    std::intptr_t first, last;  // [first, last); empty where the tensor is absent
-    bool dense;                 // every byte between belongs to the tensor
-
-    // Whether both certainly have an element in common. Interleaved views (q, k, v of one buffer) do not.
-    bool collides(const Span& other) const {
-        if (first >= last || other.first >= other.last) return false;
-        if (first == other.first) return true;
-        return dense && other.dense && first < other.last && other.first < last;
-    }
+    Footprint memory;
 };
 
 // A tensor of the call with its extents.
@@ -36,9 +29,8 @@ struct Operand {
     bool empty() const { return extent[0] == 0 || extent[1] == 0 || extent[2] == 0; }
     // Whether every offset stays far inside 64 bits.
     bool fits() const;
-    // Whether two rows meet, axes of stride 0 aside.
-    bool overlaps_itself() const;
-    Span span() const;
+    Footprint footprint() const;
+    Span span() const { return {name, footprint()}; }
 };
 
 Operand query_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
@@ -55,7 +47,8 @@ struct Sizes {
 };
 Sizes sizes_of(const hone_problem& p, const hone_activation_info& info);
 
-Span dense(const char* name, const void* data, std::int64_t bytes);
+// Bytes that a caller promises may be more than there are; they count as 2^60 at most.
+Span dense(const char* name, const void* data, std::uint64_t bytes);
 
 // Query heads that share a normaliser.
 std::int64_t joint_heads(const hone_problem& p, const hone_activation_info& info);

@@ -132,7 +132,7 @@ hone_status check_output(const Operand& t, const Operand* input) {
             return fail(HONE_INVALID_ARGUMENT, "%s.%s: is 0; should not be, as %s", t.name,
                         kStrideNames[axis],
                         input ? "its input is not broadcast on that axis" : "it is an output");
-    if (t.overlaps_itself())
+    if (overlaps_itself(t.footprint()))
         return fail(HONE_INVALID_ARGUMENT,
                     "%s: its strides make rows overlap; should leave each its own %lld elements", t.name,
                     static_cast<long long>(t.features));
@@ -155,8 +155,8 @@ Span workspace_span(const Args& a) {
 template <std::size_t n>
 hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
     for (std::size_t i = 0; i < outputs; ++i)
-        for (std::size_t j = 0; j < n; ++j)
-            if (i != j && spans[i].collides(spans[j]))
+        for (std::size_t j = i + 1; j < n; ++j)
+            if (share_memory(spans[i].memory, spans[j].memory))
                 return fail(HONE_INVALID_ARGUMENT,
                             "%s: shares memory with %s; should be apart from every other tensor",
                             spans[i].name, spans[j].name);

@@ -145,6 +145,11 @@ inline const std::vector<Bad>& bad_forward_arguments() {
              a.forward.workspace = a.backward.workspace = a.forward.q.data;
              a.forward.workspace_bytes = a.backward.workspace_bytes = std::size_t{1} << 32;
          }},
+        {"workspace_of_all_memory", "workspace",
+         [](auto& a) {
+             a.forward.workspace = a.backward.workspace = a.forward.q.data;
+             a.forward.workspace_bytes = a.backward.workspace_bytes = SIZE_MAX;
+         }},
     };
     return list;
 }
