@@ -2,6 +2,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "layout.hpp"
 
@@ -27,8 +28,8 @@ constexpr std::int64_t kBackwardRows = 96;
 static_assert(kForwardRowBytes / 4 <= kMaxRows && kBackwardRows <= kMaxRows);
 // Queries whose constants one call computes.
 constexpr std::int64_t kRowChunk = 256;
-// The least multiply-adds for each thread, some 20 to 30 microseconds' worth.
-constexpr double kThreadCost = 1e6;
+// The least multiply-adds for each thread, some 40 to 60 microseconds' worth.
+constexpr double kThreadCost = 2e6;
 
 std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
     return (extent + block - 1) / block;
@@ -86,26 +87,50 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
     return b;
 }
 
-// No more than have something to do: a thread that starts and ends costs some microseconds, and many where
-// other programs hold the cores.
-template <class Schedule>
-int useful_threads(const Machine& machine, const Schedule& schedule) {
-    const double most = std::min(static_cast<double>(schedule.tasks()), schedule.total_cost() / kThreadCost);
-    return static_cast<int>(std::clamp(most, 1.0, static_cast<double>(machine.threads)));
+// The threads that work of this cost is worth: one that starts and ends costs some microseconds, and many
+// where other programs hold the cores.
+int worthwhile_threads(int threads, double cost) {
+    return static_cast<int>(std::clamp(cost / kThreadCost, 1.0, static_cast<double>(threads)));
 }
 
-// Rows of a block of forward: as many as allowed; less where blocks are so few that threads would wait for
-// the last ones. (Where k and v are packed, a row's result is the same in a block of any size.)
+// No more than are needed to be as fast: a task each, and where tasks are equal, the same number of rounds.
+int needed_threads(const ForwardSchedule& s, int threads) {
+    const std::int64_t attends = s.n.batch * s.n.kv_heads * s.block.row_blocks * s.chunks;
+    const std::int64_t most = std::clamp<std::int64_t>(s.packs ? s.tasks() : attends, 1, threads);
+    if (keys_seen(s.n, 0) < s.n.keys || attends < most) return static_cast<int>(most);
+    return static_cast<int>(blocks_of(attends, blocks_of(attends, most)));
+}
+
+// When the last of `threads` ends, in units of the longest task, where they take tasks in the order of their
+// lengths, which fall evenly from 1 to `least`. Twice as many tasks as threads pair up to equal sums, a long
+// one with a short one; what such rounds leave is added on top.
+double time_of_last(double tasks, double threads, double least) {
+    const auto length = [&](double from_end) { return least + (1 - least) * from_end / tasks; };
+    const double rest = tasks - std::floor(tasks / (2 * threads)) * 2 * threads;
+    const double even = (tasks * (least + 1) - rest * (least + length(rest))) / 2 / threads;
+    if (rest == 0) return even;
+    return even + std::max(length(rest), rest > threads ? 2 * length(rest - threads) : 0);
+}
+
+// Rows of a block of forward: those with which the last thread is likely to end first. (Where k and v are
+// packed, a row's result is the same in a block of any size.)
 std::int64_t balanced_rows(const Extents& n, std::int64_t most, const Machine& machine) {
     const std::int64_t all = n.queries * n.heads_per_kv, heads = n.batch * n.kv_heads;
-    const std::int64_t blocks = heads * blocks_of(all, most);
-    if (machine.threads == 1 || blocks >= 8 * machine.threads) return most;
-    const std::int64_t turns = blocks_of(blocks, machine.threads);
-    return std::min(most, round_up(blocks_of(all * heads, turns * machine.threads), machine.tile_rows));
+    if (machine.threads == 1 || all == 0 || n.keys == 0) return most;
+    const double least = static_cast<double>(keys_seen(n, 0)) / static_cast<double>(n.keys);
+    std::int64_t best = most;
+    double soonest = 0;
+    for (std::int64_t rows = most; rows > 0; rows -= machine.tile_rows) {
+        const auto tasks = static_cast<double>(heads * blocks_of(all, rows));
+        const double time =
+            time_of_last(tasks, machine.threads, least) * static_cast<double>(rows + kPanelRows);
+        if (rows == most || time < soonest) soonest = time, best = rows;
+    }
+    return best;
 }
 
 ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
-                             const hone_activation_info& info, const Machine& machine) {
+                             const hone_activation_info& info, Machine machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
     ForwardSchedule s = {};
     const Extents& n = s.n = extents_of(p, info);
@@ -120,11 +145,15 @@ ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
     const std::int64_t rows = n.queries * n.heads_per_kv;
     const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
     const bool split = rows <= most_rows && n.keys > kChunkKeys, in_place = rows <= kFewRows;
-    // One block where rows are few: how many they are decides how they are multiplied, and so the bits.
-    s.block = blocks_for(n, split || in_place ? rows : balanced_rows(n, most_rows, machine),
-                         in_place ? kInPlaceKeys : kKeys, machine, element);
+    s.block = blocks_for(n, most_rows, in_place ? kInPlaceKeys : kKeys, machine, element);
     s.chunk_blocks = split ? kChunkKeys / s.block.keys : s.block.key_blocks;
     s.chunks = split ? blocks_of(s.block.key_blocks, s.chunk_blocks) : 1;
+    machine.threads = worthwhile_threads(machine.threads, s.total_cost());
+    // Few rows stay in one block: how many they are decides how they are multiplied, and so the bits.
+    if (!split && !in_place) {
+        s.block.rows = std::max<std::int64_t>(smaller(rows, balanced_rows(n, most_rows, machine)), 1);
+        s.block.row_blocks = blocks_of(rows, s.block.rows);
+    }
     const bool distinct_kv =
         std::min(s.k_batches, s.v_batches) == n.batch && std::min(s.k_heads, s.v_heads) == n.kv_heads;
     s.packs = !in_place && !(s.block.row_blocks == 1 && distinct_kv);
@@ -143,7 +172,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     const std::int64_t heads = n.batch * n.kv_heads, rows = n.queries * n.heads_per_kv;
     const bool in_place = rows <= kFewRows, owns = !in_place && !s.packs;
     plan.reading = in_place ? Reading::in_place : owns ? Reading::own : Reading::shared;
-    plan.threads = useful_threads(machine, s);
+    plan.threads = needed_threads(s, worthwhile_threads(machine.threads, s.total_cost()));
 
     Layout layout;
     const std::int64_t padded_keys = s.packs ? block.key_blocks * block.keys : 0;
@@ -227,7 +256,9 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     BackwardSchedule& s = plan.schedule = schedule_for(p, a, info, machine);
     const Extents& n = s.n;
     plan.in_place = n.queries * n.heads_per_kv <= kFewRows;
-    plan.threads = useful_threads(machine, s);
+    plan.threads =
+        worthwhile_threads(smaller(machine.threads, std::max<std::int64_t>(s.tasks(), 1)), s.total_cost());
+    s.ahead = plan.threads - 1;
 
     Layout layout;
     const std::int64_t rows = n.batch * n.query_heads * n.queries;

@@ -196,7 +196,7 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
         s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
         [&](const Task& task, int thread) {
             T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
-            const std::int64_t last_row = smaller(task.index + kJoinRows, s.n.queries * s.n.heads_per_kv);
+            const std::int64_t last_row = smaller(task.index + s.join_rows(), s.n.queries * s.n.heads_per_kv);
             switch (task.work) {
                 case Work::pack_keys:
                     return tiles.share_keys(call, task.head, task.index);

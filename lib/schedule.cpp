@@ -27,7 +27,7 @@ std::int64_t ForwardSchedule::head_packs() const {
 }
 
 std::int64_t ForwardSchedule::head_joins() const {
-    return chunks > 1 ? blocks_of(rows(), kJoinRows) : 0;
+    return chunks > 1 ? blocks_of(rows(), join_rows()) : 0;
 }
 
 std::int64_t ForwardSchedule::group_joins() const {
@@ -78,7 +78,7 @@ Task ForwardSchedule::join_chunks_task(std::int64_t i) const {
     return {Work::join_chunks,
             at / n.kv_heads,
             at % n.kv_heads,
-            i % head_joins() * kJoinRows,
+            i % head_joins() * join_rows(),
             0,
             {{first + at, block.row_blocks * chunks}},
             first + heads() + at / n.kv_heads};
@@ -107,7 +107,8 @@ double ForwardSchedule::cost(const Task& task) const {
         case Work::pack_values:
             return kRead * block_keys(task.index) * value_dim;
         case Work::join_chunks:
-            return kRead * static_cast<double>(smaller(kJoinRows, rows() - task.index) * chunks) * value_dim;
+            return kRead * static_cast<double>(smaller(join_rows(), rows() - task.index) * chunks) *
+                   value_dim;
         case Work::join_heads:
             return kRead *
                    static_cast<double>(smaller(kJoinQueries, n.queries - task.index) * n.joint_heads) *
@@ -117,15 +118,14 @@ double ForwardSchedule::cost(const Task& task) const {
     }
     const std::int64_t first = task.index * block.rows, last = smaller(first + block.rows, rows());
     const std::int64_t from = task.chunk * chunk_blocks * block.keys;
-    double scores = 0;
+    const std::int64_t end = smaller(n.keys, from + chunk_blocks * block.keys);
+    double scores = static_cast<double>(kPanelRows * (end - from));
     for (std::int64_t row = first; row < last; row += kEdgeRows) {
-        const std::int64_t end = smaller(row + kEdgeRows, last);
-        const std::int64_t seen =
-            smaller(keys_seen(n, (end - 1) / n.heads_per_kv), from + chunk_blocks * block.keys);
-        scores += static_cast<double>(std::max<std::int64_t>(seen - from, 0) * (end - row));
+        const std::int64_t rows = smaller(kEdgeRows, last - row);
+        const std::int64_t seen = smaller(keys_seen(n, (row + rows - 1) / n.heads_per_kv), end) - from;
+        scores += static_cast<double>(std::max<std::int64_t>(seen, 0) * rows);
     }
-    const std::int64_t seen = smaller(n.keys, from + chunk_blocks * block.keys) - from;
-    const double reads = packs ? 0 : static_cast<double>(std::max<std::int64_t>(seen, 0));
+    const double reads = packs ? 0 : static_cast<double>(end - from);
     return scores * (key_dim + value_dim + kActivate) + kRead * reads * (key_dim + value_dim) +
            kRead * static_cast<double>(last - first) * (key_dim + value_dim);
 }
@@ -153,8 +153,9 @@ std::int64_t BackwardSchedule::key_blocks(std::int64_t row_block) const {
     return blocks_of(keys_seen(n, last / n.heads_per_kv), block.keys);
 }
 
-// All batch entries' first key blocks, each after the constants of its rows, which read dout too; then all
-// second key blocks, and so on. Under a causal mask the first are the longest.
+// All batch entries' first key blocks, then all second ones, and so on: under a causal mask the first are the
+// longest. The constants of an entry's rows, for which dout is read too, come a little before its first key
+// block.
 std::int64_t BackwardSchedule::tasks() const {
     return n.batch * (row_tasks() + n.kv_heads * block.key_blocks) + finish_tasks(dq) + finish_tasks(dk) +
            finish_tasks(dv);
@@ -165,27 +166,35 @@ Task BackwardSchedule::key_block_task(std::int64_t key_block, std::int64_t batch
     return {Work::key_block, batch, kv_head, key_block, 0, {{batch, row_tasks()}}, n.batch};
 }
 
-Task BackwardSchedule::task(std::int64_t i) const {
-    const std::int64_t key_tasks = block.key_blocks > 0 ? n.kv_heads : 0, first = row_tasks() + key_tasks;
-    if (i < n.batch * first) {
-        const std::int64_t batch = i / first, step = i % first;
-        if (step >= row_tasks()) return key_block_task(0, batch, step - row_tasks());
-        return {Work::row_constants,
-                batch,
-                step / row_chunks * row_groups,
-                step % row_chunks * row_chunk,
-                0,
-                {},
-                batch};
+Task BackwardSchedule::row_task(std::int64_t batch, std::int64_t i) const {
+    return {
+        Work::row_constants, batch, i / row_chunks * row_groups, i % row_chunks * row_chunk, 0, {}, batch};
+}
+
+// The constants of `ahead` entries; then, entry by entry, the constants of one more and the key blocks of
+// one.
+Task BackwardSchedule::first_task(std::int64_t i) const {
+    const std::int64_t rows = row_tasks(), both = rows + n.kv_heads, before = smaller(ahead, n.batch);
+    if (i < before * rows) return row_task(i / rows, i % rows);
+    i -= before * rows;
+    if (i >= (n.batch - before) * both) {
+        i -= (n.batch - before) * both;
+        return key_block_task(0, n.batch - before + i / n.kv_heads, i % n.kv_heads);
     }
-    i -= n.batch * first;
-    const std::int64_t key_block = block.key_blocks > 0 ? i / (n.batch * n.kv_heads) + 1 : 0;
-    if (key_block < block.key_blocks)
-        return key_block_task(key_block, i / n.kv_heads % n.batch, i % n.kv_heads);
-    const std::int64_t later = block.key_blocks > 0 ? (block.key_blocks - 1) * n.batch * n.kv_heads : 0;
-    const Accumulator& gradient = *finish(i - later).gradient;
-    const std::int64_t before = gradient.copies > 1 ? n.batch * n.kv_heads * block.key_blocks : 0;
-    return {Work::finish, 0, 0, i - later, 0, {{n.batch, before}}, -1};
+    const std::int64_t entry = i / both, step = i % both;
+    return step < rows ? row_task(before + entry, step) : key_block_task(0, entry, step - rows);
+}
+
+Task BackwardSchedule::task(std::int64_t i) const {
+    const std::int64_t heads = n.batch * n.kv_heads, rows = n.batch * row_tasks();
+    if (block.key_blocks == 0 && i < rows) return row_task(i / row_tasks(), i % row_tasks());
+    if (block.key_blocks > 0 && i < rows + heads) return first_task(i);
+    i -= rows;
+    if (i < heads * block.key_blocks)
+        return key_block_task(i / heads, i % heads / n.kv_heads, i % n.kv_heads);
+    i -= heads * block.key_blocks;
+    const std::int64_t before = finish(i).gradient->copies > 1 ? heads * block.key_blocks : 0;
+    return {Work::finish, 0, 0, i, 0, {{n.batch, before}}, -1};
 }
 
 std::int64_t BackwardSchedule::contributing(const Accumulator& gradient, std::int64_t head,

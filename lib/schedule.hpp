@@ -34,8 +34,12 @@ struct Task {
     std::int64_t advances;  // the counter that its end advances; -1: none
 };
 
-// The rows of one task that joins.
-inline constexpr std::int64_t kJoinRows = 16, kJoinQueries = 64;
+// Reading a block of keys from the cache takes as long as multiplying so many rows more.
+inline constexpr std::int64_t kPanelRows = 3;
+
+// What one task joins: so many partial results of rows, at least one row's; and so many queries of joint
+// heads.
+inline constexpr std::int64_t kJoinParts = 64, kJoinQueries = 64;
 
 struct ForwardSchedule {
     Extents n;
@@ -50,6 +54,8 @@ struct ForwardSchedule {
     double cost(const Task& task) const;
     double total_cost() const;
     std::int64_t counters() const;
+    // The rows of a join_chunks task.
+    std::int64_t join_rows() const { return chunks < kJoinParts ? kJoinParts / chunks : 1; }
 
   private:
     std::int64_t k_copies() const { return k_batches * k_heads; }
@@ -74,6 +80,7 @@ struct BackwardSchedule {
     Extents n;
     Blocks block;
     std::int64_t row_chunk, row_chunks, row_groups;  // queries of a chunk, chunks; groups that a task takes
+    std::int64_t ahead;  // batch entries by which row constants are ahead of key blocks
     Accumulator dq, dk, dv;
 
     std::int64_t tasks() const;
@@ -108,6 +115,8 @@ struct BackwardSchedule {
     Range unfinished(const Accumulator& gradient) const;
     std::int64_t finish_tasks(const Accumulator& gradient) const;
     Task key_block_task(std::int64_t key_block, std::int64_t batch, std::int64_t kv_head) const;
+    Task row_task(std::int64_t batch, std::int64_t i) const;
+    Task first_task(std::int64_t i) const;
 };
 
 }  // namespace hone
