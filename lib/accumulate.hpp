@@ -18,9 +18,6 @@
 
 namespace hone {
 
-// n equal float32 terms, added one after the other, may lose n/4 units of 2^-24 of their sum. A product over
-// a block of 256 keys loses 64; with so many blocks added it is 80. The limit is 100 (6e-6).
-inline constexpr std::int64_t kPlainTerms = 64;
 // As many tasks can end at the same time and not wait for each other.
 inline constexpr std::int64_t kMostCopies = 16;
 

@@ -182,7 +182,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     plan.lse = layout.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
     const std::int64_t parts = s.chunks > 1 ? heads * s.chunks * rows : 0;
     plan.part_maximum = layout.take(parts, element);
-    plan.part_sum = layout.take(parts, element);
+    plan.part_sum = layout.take(parts, sizeof(double));
     plan.part_o = layout.take(parts * block.value_width, element);
     plan.counters = layout.take(plan.threads > 1 ? s.counters() : 0, sizeof(Counter));
 
@@ -192,6 +192,9 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     };
     plan.scratch.scores = region(block.rows * block.score_stride);
     plan.scratch.output = region(s.chunks > 1 ? 0 : block.rows * block.value_width);
+    const bool joins = s.chunk_blocks > kPlainTerms;
+    plan.scratch.total = region(joins ? block.rows * block.value_width : 0);
+    plan.scratch.lost = region(joins ? block.rows * block.value_width : s.chunks > 1 ? block.value_width : 0);
     plan.scratch.packed_k = region(owns ? block.keys * n.key_dim : 0);
     plan.scratch.packed_v = region(owns ? block.keys * block.value_width : 0);
     plan.scratch.turned = region(in_place ? round_up(rows, machine.panel) * (n.key_dim + block.keys) : 0);

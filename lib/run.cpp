@@ -78,7 +78,7 @@ ForwardCall<T> forward_call(const ForwardPlan& plan, const hone_problem& p, cons
     call.chunks = s.chunks;
     call.chunk_blocks = s.chunk_blocks;
     call.part_maximum = reinterpret_cast<T*>(workspace + plan.part_maximum);
-    call.part_sum = reinterpret_cast<T*>(workspace + plan.part_sum);
+    call.part_sum = reinterpret_cast<double*>(workspace + plan.part_sum);
     call.part_o = reinterpret_cast<T*>(workspace + plan.part_o);
     call.packed_k = reinterpret_cast<T*>(workspace + plan.packed_k);
     call.packed_v = reinterpret_cast<T*>(workspace + plan.packed_v);
@@ -207,7 +207,7 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
                                                        scratch);
                 case Work::join_chunks:
                     for (std::int64_t row = task.index; row < last_row; ++row)
-                        tiles.join_chunks[p.activation](call, task.batch, task.head, row);
+                        tiles.join_chunks[p.activation](call, task.batch, task.head, row, scratch);
                     return;
                 default:
                     return tiles.join_heads(call, task.batch, task.head, task.index,

@@ -19,6 +19,11 @@ struct Tensor {
     std::int64_t batch_stride, head_stride, row_stride;
 };
 
+// n equal float32 terms, added one after the other, may lose n/4 units of 2^-24 of their sum. A product over
+// a block of 256 keys loses 64; with so many blocks added plainly it is 80. The limit is 100 (6e-6): longer
+// sums are compensated.
+inline constexpr std::int64_t kPlainTerms = 64;
+
 // The most rows of a block: what a tile function has room for.
 inline constexpr std::int64_t kMaxRows = 192;
 
@@ -60,8 +65,9 @@ enum class Reading {
 
 // Offsets in elements of T into a thread's scratch.
 struct ForwardScratch {
-    std::int64_t scores;              // [rows, score_stride]
-    std::int64_t output;              // [rows, value_width]
+    std::int64_t scores;       // [rows, score_stride]
+    std::int64_t output;       // [rows, value_width]
+    std::int64_t total, lost;  // the same, where parts are joined; lost: [value_width] where chunks are
     std::int64_t packed_k, packed_v;  // one key block each, where the task packs its own
     std::int64_t turned;              // multiply_transposed's room, where k is read in place
 };
@@ -83,7 +89,8 @@ struct ForwardCall {
     // Where the keys of a row are cut into chunks: what each chunk gives, [batch, kv_head, chunk, row] of its
     // maximum and its sum, and [.., value_width] of its o.
     std::int64_t chunks, chunk_blocks;  // chunks of so many key blocks
-    T *part_maximum, *part_sum, *part_o;
+    T *part_maximum, *part_o;
+    double* part_sum;
     T* joint_lse;  // [batch, query_heads / joint_heads, queries] or null
 };
 
@@ -155,7 +162,7 @@ struct Tiles {
                                            std::int64_t row_block, std::int64_t chunk, T* scratch);
     // o (and lse) of one row from its chunks.
     void (*join_chunks[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, std::int64_t batch,
-                                               std::int64_t kv_head, std::int64_t row);
+                                               std::int64_t kv_head, std::int64_t row, T* scratch);
     // Joins the heads of one group under one normaliser, for queries [first, last).
     void (*join_heads)(const ForwardCall<T>&, std::int64_t batch, std::int64_t group, std::int64_t first,
                        std::int64_t last);

@@ -5,9 +5,11 @@
 //   3. o = o * e^(m_old - m) + p v
 //   4. o / l or w o; L = m + log l
 //
-// Where the keys are cut into chunks, each leaves its m, l and o, and 4 comes when they are joined.
+// Where keys are many, they are cut into parts, each with an m, l and o of its own, which are joined before
+// 4: by the task itself, or, where the parts are tasks, afterwards.
 #pragma once
 
+#include "kernel/add.hpp"
 #include "kernel/key_block.hpp"
 #include "kernel/weigh.hpp"
 
@@ -23,7 +25,7 @@ struct ForwardRows {
     const T* q[kMaxRows];
     std::int64_t end[kMaxRows];  // keys that the row sees
     T maximum[kMaxRows];         // in the unit of the scores
-    T sum[kMaxRows];
+    double sum[kMaxRows];
     T shift[kMaxRows], weight[kMaxRows];
 };
 
@@ -75,14 +77,16 @@ void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head
 // Step 4 for one row.
 template <class T, class Act>
 void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query, T maximum,
-             T sum, T weight, const T* from) {
-    const T factor = !Act::normalised ? weight * static_cast<T>(Act::value_unit) : sum == 0 ? T(0) : 1 / sum;
+             double sum, T weight, const T* from) {
+    const T factor = !Act::normalised ? weight * static_cast<T>(Act::value_unit)
+                     : sum == 0       ? T(0)
+                                      : static_cast<T>(1 / sum);
     scale_row(from, call.n.value_dim, factor, at(call.o, batch, head, query));
     if constexpr (Act::normalised)
         if (call.lse)
             call.lse[(batch * call.n.query_heads + head) * call.n.queries + query] =
                 (Act::subtracts_maximum ? maximum * static_cast<T>(kLn2) : T(0)) +
-                natural_log(sum * static_cast<T>(Act::value_unit));
+                natural_log(static_cast<T>(sum) * static_cast<T>(Act::value_unit));
 }
 
 // Steps 1 to 3 for rows [first_row, last_row) of a task.
@@ -114,6 +118,29 @@ void attend(const ForwardCall<T>& call, const KeyBlock<T>& keys, ForwardRows<T>&
     }
 }
 
+// What some of the keys give to a row: the largest score, the sum of weights, and o, both times e^-maximum.
+template <class T>
+struct Part {
+    T maximum;
+    double sum;
+    T* o;
+};
+
+// Adds `part` to `total`, whose o is compensated by `lost`.
+template <class T>
+void join_part(Part<T>& total, const Part<T>& part, std::int64_t features, T* lost) {
+    const T most = part.maximum > total.maximum ? part.maximum : total.maximum;
+    const auto factor = [&](T maximum) { return maximum == most ? T(1) : power_of_two(maximum - most); };
+    const T kept = factor(total.maximum), added = factor(part.maximum);
+    if (kept != 1) {
+        scale_row(total.o, features, kept, total.o);
+        scale_row(lost, features, kept, lost);
+    }
+    compensate_row(part.o, features, added, total.o, lost);
+    total.sum = total.sum * static_cast<double>(kept) + part.sum * static_cast<double>(added);
+    total.maximum = most;
+}
+
 // The index of the first row of a kv head among the rows of all chunks.
 template <class T>
 std::int64_t part_of(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
@@ -122,68 +149,108 @@ std::int64_t part_of(const ForwardCall<T>& call, std::int64_t batch, std::int64_
     return ((batch * n.kv_heads + kv_head) * call.chunks + chunk) * n.queries * n.heads_per_kv;
 }
 
+// A block of rows of a kv head.
+struct RowRange {
+    std::int64_t batch, kv_head, first, count;
+};
+
+// Steps 1 to 3 over the key blocks [from, end): fills row and o.
+template <class T, class Act>
+void attend_part(const ForwardCall<T>& call, const RowRange& rows, std::int64_t from, std::int64_t end,
+                 ForwardRows<T>& row, T* o, T* scratch) {
+    const Extents& n = call.n;
+    const Blocks& block = call.block;
+    for (std::int64_t r = 0; r < rows.count; ++r) {
+        const auto [query, head] = row_at(n, rows.kv_head, rows.first + r);
+        row.q[r] = at(call.q, rows.batch, head, query);
+        begin_row<T, Act>(call, query, head, from == 0, row, r);
+    }
+    const std::int64_t end_key = smaller(row.end[rows.count - 1], end * block.keys);
+    if (end_key <= from * block.keys)
+        for (std::int64_t i = 0; i < rows.count * block.value_width; ++i) o[i] = 0;
+    for (std::int64_t kb = from; kb * block.keys < end_key; ++kb) {
+        const bool last = (kb + 1) * block.keys >= end_key;
+        KeyBlock<T> keys = read_key_block(call, rows.batch, rows.kv_head, kb, last, scratch);
+        keys.columns = smaller(block.keys, end_key - keys.first);
+        keys.begun = kb > from;
+        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
+        const bool ragged = row.end[0] < keys.first + keys.columns;
+        const std::int64_t step = ragged ? smaller(kRaggedRows, rows.count) : rows.count;
+        for (std::int64_t r = 0; r < rows.count; r += step)
+            attend<T, Act>(call, keys, row, r, smaller(r + step, rows.count), o + r * block.value_width,
+                           scratch);
+    }
+}
+
+// Joins the part in `row` and `o` to those before it, which lie in `total` and its scratch.
+template <class T>
+void join_parts(const ForwardCall<T>& call, std::int64_t rows, bool first, ForwardRows<T>& total,
+                const ForwardRows<T>& row, T* o, T* scratch) {
+    const std::int64_t width = call.block.value_width;
+    T *const sums = scratch + call.scratch.total, *const lost = scratch + call.scratch.lost;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        Part<T> whole = {total.maximum[r], total.sum[r], sums + r * width};
+        const Part<T> part = {row.maximum[r], row.sum[r], o + r * width};
+        if (first) {
+            scale_row(part.o, width, T(1), whole.o);
+            clear_rows(lost + r * width, 0, 1, width);
+            whole.maximum = part.maximum, whole.sum = part.sum;
+        } else {
+            join_part(whole, part, width, lost + r * width);
+        }
+        total.maximum[r] = whole.maximum, total.sum[r] = whole.sum;
+    }
+}
+
 template <class T, class Act>
 void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
                    std::int64_t row_block, std::int64_t chunk, T* scratch) {
     const Extents& n = call.n;
     const Blocks& block = call.block;
     const std::int64_t first_row = row_block * block.rows;
-    const std::int64_t rows = smaller(block.rows, n.queries * n.heads_per_kv - first_row);
+    const RowRange rows = {batch, kv_head, first_row,
+                           smaller(block.rows, n.queries * n.heads_per_kv - first_row)};
     const std::int64_t part = part_of(call, batch, kv_head, chunk) + first_row;
-    T* const o = call.chunks > 1 ? call.part_o + part * block.value_width : scratch + call.scratch.output;
-    ForwardRows<T> row;
-    for (std::int64_t r = 0; r < rows; ++r) {
-        const auto [query, head] = row_at(n, kv_head, first_row + r);
-        row.q[r] = at(call.q, batch, head, query);
-        begin_row<T, Act>(call, query, head, chunk == 0, row, r);
-    }
+    T* o = call.chunks > 1 ? call.part_o + part * block.value_width : scratch + call.scratch.output;
+    ForwardRows<T> row, total;
     const std::int64_t from = chunk * call.chunk_blocks;
-    const std::int64_t end = smaller(row.end[rows - 1], (from + call.chunk_blocks) * block.keys);
-    if (end <= from * block.keys)
-        for (std::int64_t i = 0; i < rows * block.value_width; ++i) o[i] = 0;
-    for (std::int64_t kb = from; kb * block.keys < end; ++kb) {
-        KeyBlock<T> keys = read_key_block(call, batch, kv_head, kb, (kb + 1) * block.keys >= end, scratch);
-        keys.columns = smaller(block.keys, end - keys.first);
-        keys.begun = kb > from;
-        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
-        const bool ragged = row.end[0] < keys.first + keys.columns;
-        const std::int64_t step = ragged ? smaller(kRaggedRows, rows) : rows;
-        for (std::int64_t r = 0; r < rows; r += step)
-            attend<T, Act>(call, keys, row, r, smaller(r + step, rows), o + r * block.value_width, scratch);
-    }
-    for (std::int64_t r = 0; r < rows; ++r) {
+    const std::int64_t end = smaller(from + call.chunk_blocks, block.key_blocks);
+    const bool joins = end - from > kPlainTerms;
+    std::int64_t kb = from;
+    do {
+        attend_part<T, Act>(call, rows, kb, smaller(kb + kPlainTerms, end), row, o, scratch);
+        if (joins) join_parts(call, rows.count, kb == from, total, row, o, scratch);
+        kb += kPlainTerms;
+    } while (kb < end);
+    if (joins) o = scratch + call.scratch.total;
+    const ForwardRows<T>& result = joins ? total : row;
+    for (std::int64_t r = 0; r < rows.count; ++r) {
         const auto [query, head] = row_at(n, kv_head, first_row + r);
         if (call.chunks > 1)
-            call.part_maximum[part + r] = row.maximum[r], call.part_sum[part + r] = row.sum[r];
+            call.part_maximum[part + r] = result.maximum[r], call.part_sum[part + r] = result.sum[r];
         else
-            end_row<T, Act>(call, batch, head, query, row.maximum[r], row.sum[r], row.weight[r],
+            end_row<T, Act>(call, batch, head, query, result.maximum[r], result.sum[r], row.weight[r],
                             o + r * block.value_width);
     }
 }
 
 // Joins the chunks of one row.
 template <class T, class Act>
-void join_chunks(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row) {
+void join_chunks(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row,
+                 T* scratch) {
     const Extents& n = call.n;
     const auto [query, head] = row_at(n, kv_head, row);
-    const auto part = [&](std::int64_t chunk) { return part_of(call, batch, kv_head, chunk) + row; };
     const std::int64_t width = call.block.value_width;
-    T most = -infinity<T>();
-    for (std::int64_t c = 0; c < call.chunks; ++c)
-        if (call.part_maximum[part(c)] > most) most = call.part_maximum[part(c)];
-    T sum = 0;
-    T* const o = call.part_o + part(0) * width;
-    for (std::int64_t c = 0; c < call.chunks; ++c) {
-        const T maximum = call.part_maximum[part(c)];
-        const T factor = maximum == most ? T(1) : power_of_two(maximum - most);
-        sum += factor * call.part_sum[part(c)];
-        if (c == 0)
-            scale_row(o, n.value_dim, factor, o);
-        else
-            add_row(call.part_o + part(c) * width, n.value_dim, factor, o);
-    }
-    end_row<T, Act>(call, batch, head, query, most, sum,
-                    row_constants<T, Act>(n, call.parameter, query, head).weight, o);
+    const auto part = [&](std::int64_t chunk) -> Part<T> {
+        const std::int64_t i = part_of(call, batch, kv_head, chunk) + row;
+        return {call.part_maximum[i], call.part_sum[i], call.part_o + i * width};
+    };
+    T* const lost = scratch + call.scratch.lost;
+    clear_rows(lost, 0, 1, width);
+    Part<T> total = part(0);
+    for (std::int64_t c = 1; c < call.chunks; ++c) join_part(total, part(c), width, lost);
+    end_row<T, Act>(call, batch, head, query, total.maximum, total.sum,
+                    row_constants<T, Act>(n, call.parameter, query, head).weight, total.o);
 }
 
 }  // namespace

@@ -80,8 +80,8 @@ template <int most, class Body>
         with_constant<most - 1>(count, body);
 }
 
-// c[rows, columns] (+)= a[rows, lines] b[lines, columns], b's lines from k on, columns [from, end). The lines are
-// summed up before they are added to c: a chain of a quarter of the additions.
+// c[rows, columns] (+)= a[rows, lines] b[lines, columns], b's lines from k on, columns [from, end). The lines
+// are summed up before they are added to c: a chain of a quarter of the additions.
 template <int rows, int lines, class T, class A>
 [[gnu::noinline]] void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, std::int64_t from,
                                  std::int64_t end, T* c, std::int64_t c_stride, bool add) {
