@@ -12,6 +12,8 @@ usage() {
                           At their default sizes they take some six minutes. Options are what all five know:
                           --seed, --tokens, --steps, ...; --resume goes on where an interrupted run stopped
 ./run.sh compare OLD NEW  what changed from one report.json to another, by Google Benchmark's compare.py
+./run.sh gate BASE [CASE] times the working tree beside the git revision BASE and fails where it is slower; CASE:
+                          names as hone-bench has them, or regular expressions
 ./run.sh test             builds into build/ and runs the tests
 ./run.sh test --all       also all of what follows
 ./run.sh sanitize         the tests under ASan + UBSan, and under TSan, in short (HONE_TEST_QUICK=1)
@@ -171,6 +173,29 @@ compare() {
     "$python" /usr/share/benchmark/compare.py "${options[@]}" benchmarks "${files[@]}" | grep -vE "$hidden"
 }
 
+# gate_side DIRECTORY SOURCE: builds that tree's library, and the part of the gate that knows its header.
+gate_side() {
+    build "$1/build" "$2" --buildtype=release -Dtests=disabled -Dbench=disabled &&
+        ${CXX:-c++} -std=c++20 -O2 -fPIC -shared "-I$2/lib/include" bench/gate/*.cpp -ldl -o "$1/adapter.so"
+}
+
+# gate BASE CASE...: both sides are built alike; the revision's build is kept.
+gate() {
+    local revision base tree=build-gate/tree
+    need git=git
+    need_build_tools
+    revision=$(git rev-parse --verify "$1^{commit}") || { echo "run.sh gate: $1 is no revision" >&2 && exit 2; }
+    revision=${revision:0:12}
+    base=build-gate/$revision
+    if [ ! -e "$base/source" ]; then
+        rm -rf "$base" && mkdir -p "$base/part" && git archive "$revision" | tar -x -C "$base/part" &&
+            mv "$base/part" "$base/source" || exit
+    fi
+    gate_side "$base" "$base/source" && gate_side $tree "$PWD" || exit
+    python3 bench/gate/gate.py --name "$1 ($revision)" --base "$base/build/lib/libhone.so" "$base/adapter.so" \
+        --tree $tree/build/lib/libhone.so $tree/adapter.so -- "${@:2}"
+}
+
 sanitize() {
     local baseline=sse2 checked=sse2,avx2 flags
     [ "$(uname -m)" = aarch64 ] && baseline=neon64 checked=neon64
@@ -227,6 +252,13 @@ case "${1-} ${2-}" in
         exit 2
     fi
     compare "${@:2}"
+    ;;
+"gate "*)
+    if [ $# -lt 2 ]; then
+        echo "usage: ./run.sh gate BASE [CASE...]" >&2
+        exit 2
+    fi
+    gate "${@:2}"
     ;;
 "test " | "test --all")
     need_test_tools

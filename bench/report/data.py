@@ -1,26 +1,22 @@
 """data.py: hone-bench's JSON as rows, one for each case, with the spread of its repetitions."""
 
 import json
-import re
+import pathlib
 import statistics
+import sys
 
-NAME = re.compile(
-    r"(?P<direction>forward|backward)/(?P<activation>\w+)/(?P<dtype>f\d+)/(?P<isa>\w+)"
-    r"/b(?P<b>\d+)/h(?P<h>\d+)(/kv(?P<kv>\d+))?/q(?P<q>\d+)/k(?P<k>\d+)/d(?P<d>\d+)"
-    r"(/(?P<variant>causal|single_location))?/threads:(?P<threads>\d+)"
-)
-NUMBERS = ("b", "h", "kv", "q", "k", "d", "threads")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import case_name  # noqa: E402
+
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Row:
-    """One case: the parts of its name, as in bench/cases.hpp, and what each repetition measured."""
+    """One case, whose parts are attributes, and what each repetition measured."""
 
-    def __init__(self, parts):
-        for key, text in parts.items():
-            setattr(self, key, int(text) if key in NUMBERS and text else text)
-        self.kv = self.kv or self.h
-        self.variant = self.variant or "plain"
+    def __init__(self, case):
+        vars(self).update(vars(case))
+        self.work = case.work
         self.values = {}
 
     def add(self, run):
@@ -50,15 +46,6 @@ class Row:
             return "fixed cost"
         return "decode" if self.q == 1 else self.direction
 
-    @property
-    def work(self):
-        """As peers.json names it."""
-        heads = f"h{self.h}" + (f"/kv{self.kv}" if self.kv != self.h else "")
-        name = (
-            f"{self.direction}/{self.activation}/{self.dtype}/b{self.b}/{heads}/q{self.q}/k{self.k}/d{self.d}"
-        )
-        return name + (f"/{self.variant}" if self.variant != "plain" else "")
-
 
 class Report:
     """All rows of the ISA that the report is about, the context, and the peers' rows where there are some."""
@@ -68,11 +55,11 @@ class Report:
         self.context = document["context"]
         rows = {}
         for run in document["benchmarks"]:
-            match = NAME.match(run["name"])
-            wanted = match and match["isa"] == self.context.get("isa", match["isa"])
+            case = case_name.find(run["name"])
+            wanted = case and case.isa == self.context.get("isa", case.isa)
             if not wanted or run.get("run_type", "iteration") != "iteration" or run.get("error_occurred"):
                 continue
-            rows.setdefault(match[0], Row(match.groupdict())).add(run)
+            rows.setdefault(case.name, Row(case)).add(run)
         self.rows = list(rows.values())
         self.peers = json.loads(peers.read_text()) if peers and peers.exists() else {"rows": []}
 
