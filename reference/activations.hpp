@@ -122,10 +122,11 @@ struct linear : ElementWise {
     }
 };
 
+// 1 + erf(x), as erfc(-x): far below 0 the sum would have lost all digits.
 struct erf : ElementWise {
     template <class T>
     static T phi(T x) {
-        return 1 + math::erf(x);
+        return math::erfc(-x);
     }
 };
 

@@ -90,4 +90,13 @@ Dual<S> erf(Dual<S> x) {
     return {std::erf(x.value), 2 * std::numbers::inv_sqrtpi_v<S> * std::exp(-x.value * x.value) * x.slope};
 }
 
+template <std::floating_point S>
+S erfc(S x) {
+    return std::erfc(x);
+}
+template <std::floating_point S>
+Dual<S> erfc(Dual<S> x) {
+    return {std::erfc(x.value), -2 * std::numbers::inv_sqrtpi_v<S> * std::exp(-x.value * x.value) * x.slope};
+}
+
 }  // namespace hone::reference::math

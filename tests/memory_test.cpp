@@ -9,16 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/call.hpp"
 #include "tests/child.hpp"
-#include "tests/shapes.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HONE_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define HONE_TEST_SANITIZED 1
-#endif
-#endif
+#include "tests/effort.hpp"
 
 namespace hone::test {
 namespace {
@@ -95,9 +88,7 @@ void warm_up() {
 }
 
 void expect_bounded_growth(Direction direction) {
-#ifdef HONE_TEST_SANITIZED
-    GTEST_SKIP() << "a sanitizer's own memory hides the library's";
-#endif
+    if (sanitized()) GTEST_SKIP() << "a sanitizer's own memory hides the library's";
     if (quick()) GTEST_SKIP() << "takes long under an emulator";
     if (!is_child()) {
         EXPECT_TRUE(passes_in_child({}));
@@ -123,9 +114,8 @@ TEST(Memory, backward_of_a_long_sequence_grows_by_at_most_twice_k_and_v) {
 
 // Keys that are all one row in memory, but whose packed copy, for so many queries, would take 2 TiB.
 TEST(Memory, that_cannot_be_had_is_a_status_and_nothing_is_written) {
-#ifdef HONE_TEST_SANITIZED
-    GTEST_SKIP() << "sanitizers reserve address space, and end a program that asks for too much";
-#endif
+    if (sanitized())
+        GTEST_SKIP() << "sanitizers reserve address space, and end a program that asks for too much";
     if (!is_child()) {
         EXPECT_TRUE(passes_in_child({}));
         return;

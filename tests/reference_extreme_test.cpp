@@ -37,6 +37,89 @@ TEST(ReferenceExtreme, ASinkAboveEveryScoreTakesTheWeight) {
     EXPECT_EQ(x.lse, std::vector<double>{1e4});
 }
 
+void expect_all_zero(const std::vector<double>& values, const std::string& what) {
+    for (double x : values) EXPECT_EQ(x, 0) << what;
+}
+
+TEST(ReferenceExtreme, ASinkOfInfinityTakesAllTheWeightAndTheGradientOfTheLse) {
+    for (int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX}) {
+        const std::string name = activation_name(activation);
+        Example<double> x(activation, {});
+        std::ranges::fill(x.sink, inf);
+        x.run();
+        for (const auto* zero : {&x.o.values, &x.dq.values, &x.dk.values, &x.dv.values, &x.dlog_prior})
+            expect_all_zero(*zero, name);
+        EXPECT_EQ(x.lse, std::vector<double>(x.lse.size(), inf)) << name;
+        std::vector<double> sums(x.sink.size(), 0.0);
+        for (size_t n = 0; n < x.dlse.size(); ++n) sums[n / x.shape.queries % sums.size()] += x.dlse[n];
+        EXPECT_EQ(x.dsink, sums) << name;
+    }
+}
+
+TEST(ReferenceExtreme, ASinkNearTheLargestFloatTakesAllTheWeight) {
+    for (int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX}) {
+        Example<float> x(activation, {.batch = 1, .queries = 1});
+        std::ranges::fill(x.sink, 3e38f);
+        x.run();
+        EXPECT_EQ(x.o.values, std::vector<float>(x.o.values.size(), 0)) << activation_name(activation);
+        EXPECT_EQ(x.lse, x.sink) << activation_name(activation);
+        EXPECT_EQ(x.dsink, x.dlse) << activation_name(activation);
+    }
+}
+
+TEST(ReferenceExtreme, AHeadOfLogPriorMinusInfinityIsAsIfItWereNotThere) {
+    const Shape two_heads = {.query_heads = 2, .kv_heads = 2}, one_head = {.query_heads = 1, .kv_heads = 1};
+    Example<double> both(HONE_BAYES_SOFTMAX, two_heads), left(HONE_SOFTMAX, one_head);
+    both.log_prior = {0, -inf};
+    left.sink = both.sink;
+    left.dlse = both.dlse;
+    for (int64_t b = 0; b < two_heads.batch; ++b) {
+        const auto copy = [&](Tensor<double>& from, Tensor<double>& to) {
+            std::copy_n(from.row(b, 0, 0), from.view.head_stride, to.row(b, 0, 0));
+        };
+        copy(both.q, left.q), copy(both.k, left.k), copy(both.v, left.v), copy(both.dout, left.dout);
+    }
+    both.run();
+    left.run();
+    expect_near(both.lse, left.lse, "lse");
+    expect_near(both.dsink, left.dsink, "dsink");
+    const auto compare = [&](Tensor<double>& got, Tensor<double>& expected, const char* name) {
+        for (int64_t b = 0; b < two_heads.batch; ++b) {
+            const int64_t n = got.view.head_stride;
+            const double *first = got.row(b, 0, 0), *second = got.row(b, 1, 0), *want = expected.row(b, 0, 0);
+            expect_near(std::vector(first, first + n), std::vector(want, want + n), name);
+            expect_all_zero(std::vector(second, second + n), name);
+        }
+    };
+    compare(both.o, left.o, "o");
+    compare(both.dq, left.dq, "dq"), compare(both.dk, left.dk, "dk"), compare(both.dv, left.dv, "dv");
+    EXPECT_EQ(both.dlog_prior[1], 0);
+}
+
+TEST(ReferenceExtreme, HeadsThatAreAllOfLogPriorMinusInfinityLeaveNothing) {
+    Example<double> x(HONE_BAYES_SOFTMAX, {});
+    x.sink.clear();
+    std::ranges::fill(x.log_prior, -inf);
+    x.run();
+    for (const auto* zero : {&x.o.values, &x.dq.values, &x.dk.values, &x.dv.values, &x.dlog_prior})
+        expect_all_zero(*zero, "no weight");
+    EXPECT_EQ(x.lse, std::vector<double>(x.lse.size(), -inf));
+}
+
+TEST(ReferenceExtreme, WithoutBatchHeadsOrQueriesThereIsNothingToDoButZeros) {
+    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+        for (const Shape& shape :
+             {Shape{.batch = 0}, Shape{.query_heads = 0, .group_heads = 1},
+              Shape{.query_heads = 0, .kv_heads = 0, .group_heads = 1}, Shape{.queries = 0}}) {
+            Example<double> x(activation, shape);
+            if (shape.query_heads == 0) x.problem.group_heads = 0;
+            x.run();
+            for (const auto* zero :
+                 {&x.dk.values, &x.dv.values, &x.dsink, &x.dlog_prior, &x.dshift, &x.dq.values})
+                expect_all_zero(*zero, activation_name(activation));
+        }
+}
+
 TEST(ReferenceExtreme, ARowWithoutWeightGivesZeroAndNoGradient) {
     for (int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX, HONE_SOFTPLUS}) {
         Scored x(activation, {-inf, -inf});

@@ -107,6 +107,7 @@ TEST(ReferenceDual, SlopesAgreeWithCentralFiniteDifferences) {
     check("sqrt", [](auto x) { return math::sqrt(x); });
     check("tanh", [](auto x) { return math::tanh(x); });
     check("erf", [](auto x) { return math::erf(x); });
+    check("erfc", [](auto x) { return math::erfc(x); });
     check("negation", [](auto x) { return -(x * x); });
     check("sum", [](auto x) { return x + x * x; });
     check("difference", [](auto x) { return 1 - x * x; });

@@ -1,23 +1,13 @@
 // shapes.hpp: the shapes, layouts and options that the sweep over kernels runs through.
 #pragma once
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "tests/effort.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {
-
-inline bool environment_says(const char* name) {
-    const char* value = std::getenv(name);
-    return value && *value && std::string(value) != "0";
-}
-
-// A reduced sweep, for sanitizers and emulators.
-inline bool quick() {
-    return environment_says("HONE_TEST_QUICK");
-}
 
 // Extents around vector widths, register tiles and blocks of rows and keys.
 inline void add_extents(std::vector<Spec>& specs) {
@@ -151,7 +141,7 @@ inline void add_broadcasts(std::vector<Spec>& specs) {
         spec.share_k = k;
         spec.share_v = v;
         spec.share_dout = dout;
-        spec.sum_gradients = sum;
+        if (!sum) spec.keep_q = spec.keep_k = spec.keep_v = {true, true, true};
         specs.push_back(spec);
     };
     const Shared batch = {.batch = true}, heads = {.heads = true}, rows = {.rows = true};
@@ -240,37 +230,7 @@ inline void add_options(std::vector<Spec>& specs) {
     add("dk_dv", [](Spec& s) { s.gradients = WITH_DK | WITH_DV; });
 }
 
-// A spec with everything drawn at random; options that an activation does not take are for the caller to
-// drop.
-inline Spec random_spec(int number) {
-    Random random("random_" + std::to_string(number));
-    const auto one_in = [&](int n) { return random.integer(1, n) == 1; };
-    // Small numbers as often as large ones.
-    const auto extent = [&](std::int64_t most) { return random.integer(1, random.integer(1, most)); };
-    Spec spec = {.name = "random_" + std::to_string(number)};
-    spec.batch = random.integer(1, 3);
-    spec.kv_heads = random.integer(1, 3);
-    spec.query_heads = spec.kv_heads * random.integer(1, 4);
-    spec.queries = extent(120);
-    spec.keys = extent(330) + (one_in(8) ? 1024 : 0);
-    spec.key_dim = extent(40);
-    spec.value_dim = extent(40);
-    spec.mask = static_cast<hone_mask>(random.integer(0, 2));
-    spec.bnhd = one_in(2);
-    spec.padding = one_in(3) ? random.integer(1, 9) : 0;
-    spec.offset = one_in(3) ? random.integer(1, 9) : 0;
-    const auto share = [&] { return Shared{one_in(6), one_in(6), one_in(12)}; };
-    spec.share_q = share();
-    spec.share_k = share();
-    spec.share_v = share();
-    spec.share_dout = share();
-    spec.sum_gradients = one_in(2);
-    if (one_in(4)) spec.gradients = static_cast<unsigned>(random.integer(1, 15));
-    if (one_in(3)) spec.amplitude = 4;
-    return spec;
-}
-
-// The whole sweep: some hundred specs; HONE_TEST_QUICK keeps a few, HONE_TEST_LONG adds random ones.
+// The whole sweep: some hundred specs, of which HONE_TEST_QUICK keeps a few.
 inline std::vector<Spec> all_specs() {
     std::vector<Spec> specs;
     add_extents(specs);
@@ -279,8 +239,6 @@ inline std::vector<Spec> all_specs() {
     add_broadcasts(specs);
     add_options(specs);
     if (quick()) std::erase_if(specs, [](const Spec& spec) { return !spec.quick; });
-    if (environment_says("HONE_TEST_LONG"))
-        for (int n = 0; n < 200; ++n) specs.push_back(random_spec(n));
     return specs;
 }
 

@@ -26,7 +26,8 @@ struct Spec {
     bool bnhd = false;
     std::int64_t padding = 0, offset = 0;  // as in Layout
     Shared share_q = {}, share_k = {}, share_v = {}, share_dout = {};
-    bool sum_gradients = true;  // the gradient of a shared axis has a stride of 0 too; else one for each use
+    // The gradient of a shared input has a stride of 0 there too, but on these axes: one for each use.
+    Shared keep_q = {}, keep_k = {}, keep_v = {};
     bool v_is_k = false;
 
     bool sink = false, log_prior = false, shift = false, dlse = false;  // parameters given
@@ -123,7 +124,7 @@ Call<T> make_call(const Spec& spec, hone_activation activation, Direction direct
     const Extents o = {spec.batch, spec.query_heads, spec.queries, spec.value_dim};
     const auto array = [&](std::int64_t n) { return Tensor<T>({1, 1, 1, n}, {.offset = spec.offset}); };
     const std::int64_t group = !info.joint ? 1 : spec.group_heads ? spec.group_heads : spec.query_heads;
-    const std::int64_t groups = spec.query_heads / group;
+    const std::int64_t groups = group == 0 ? 0 : spec.query_heads / group;
     const bool backward = direction == Direction::backward;
 
     call[Q] = Tensor<T>(q, layout(spec.share_q));
@@ -137,13 +138,13 @@ Call<T> make_call(const Spec& spec, hone_activation activation, Direction direct
     if (backward) {
         call[DOUT] = Tensor<T>(o, layout(spec.share_dout));
         if (spec.dlse) call[DLSE] = array(spec.batch * groups * spec.queries);
-        const auto gradient = [&](const Shared& share) {
-            return layout(spec.sum_gradients ? share : Shared{});
+        const auto gradient = [&](const Shared& share, const Shared& keep) {
+            return layout({share.batch && !keep.batch, share.heads && !keep.heads, share.rows && !keep.rows});
         };
-        if (spec.gradients & WITH_DQ) call[DQ] = Tensor<T>(q, gradient(spec.share_q));
-        if (spec.gradients & WITH_DK) call[DK] = Tensor<T>(k, gradient(spec.share_k));
+        if (spec.gradients & WITH_DQ) call[DQ] = Tensor<T>(q, gradient(spec.share_q, spec.keep_q));
+        if (spec.gradients & WITH_DK) call[DK] = Tensor<T>(k, gradient(spec.share_k, spec.keep_k));
         if (spec.gradients & WITH_DV)
-            call[DV] = Tensor<T>(v, gradient(spec.v_is_k ? spec.share_k : spec.share_v));
+            call[DV] = Tensor<T>(v, gradient(spec.v_is_k ? spec.share_k : spec.share_v, spec.keep_v));
         if (spec.gradients & WITH_PARAMETERS) {
             if (spec.sink) call[DSINK] = array(groups);
             if (info.takes_log_prior) call[DLOG_PRIOR] = array(spec.query_heads);
