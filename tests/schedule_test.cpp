@@ -1,0 +1,234 @@
+// schedule_test.cpp: schedules do all work once, wait for nothing that comes later, and keep their threads
+// busy, in simulated time. HONE_TEST_TABLE=1 prints the table of efficiencies.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <random>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "tests/shapes.hpp"
+#include "tests/simulate.hpp"
+
+namespace hone::test {
+namespace {
+
+struct Shape {
+    std::int64_t batch = 1, query_heads = 1, kv_heads = 1, queries = 1, keys = 1, dim = 64;
+    hone_mask mask = HONE_MASK_NONE;
+    Shared sum_dq = {}, sum_dkv = {};  // axes over which gradients are summed
+
+    std::string name() const {
+        const auto axes = [](const Shared& s) {
+            return std::string(s.batch ? "b" : "") + (s.heads ? "h" : "") + (s.rows ? "r" : "");
+        };
+        std::string text = "B " + std::to_string(batch) + ", H " + std::to_string(query_heads) + "/" +
+                           std::to_string(kv_heads) + ", " + std::to_string(queries) + " x " +
+                           std::to_string(keys) + (mask == HONE_MASK_NONE ? "" : ", causal");
+        if (!axes(sum_dq).empty()) text += ", dq summed over " + axes(sum_dq);
+        if (!axes(sum_dkv).empty()) text += ", dk, dv over " + axes(sum_dkv);
+        return text;
+    }
+    hone_problem problem() const {
+        hone_problem p = hone_problem_default();
+        p.mask = mask;
+        p.batch = batch, p.query_heads = query_heads, p.kv_heads = kv_heads;
+        p.queries = queries, p.keys = keys, p.key_dim = p.value_dim = dim;
+        return p;
+    }
+};
+
+// Plans look at which strides are 0 and which pointers are null, and at nothing else of a tensor.
+hone_tensor tensor(const Shared& summed = {}) {
+    static float memory;
+    return {&memory, !summed.batch, !summed.heads, !summed.rows};
+}
+
+Machine machine(int threads) {
+    return {threads, 32, 8};
+}
+
+const hone_activation_info& info(const hone_problem& p) {
+    return *activation_info(p.activation);
+}
+
+ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation = HONE_SOFTMAX) {
+    hone_problem p = shape.problem();
+    p.activation = activation;
+    hone_forward_args a = {};
+    a.q = a.k = a.v = a.o = tensor();
+    return plan_forward(p, a, info(p), machine(threads));
+}
+
+BackwardPlan backward_plan_of(const Shape& shape, int threads) {
+    const hone_problem p = shape.problem();
+    hone_backward_args a = {};
+    a.q = a.k = a.v = a.o = a.dout = tensor();
+    a.dq = tensor(shape.sum_dq), a.dk = a.dv = tensor(shape.sum_dkv);
+    return plan_backward(p, a, info(p), machine(threads));
+}
+
+// Uniform in 0.8 to 1.2.
+Vary varied() {
+    return [engine = std::mt19937(7), factor = std::uniform_real_distribution<double>(0.8, 1.2)]() mutable {
+        return factor(engine);
+    };
+}
+
+struct Row {
+    int used;
+    Simulated plain, varied;
+};
+
+Row simulate(const Shape& shape, int threads, Direction direction) {
+    const auto both = [](const auto& plan) {
+        return Row{plan.threads, Simulator(plan.schedule, plan.threads).result(),
+                   Simulator(plan.schedule, plan.threads, varied()).result()};
+    };
+    return direction == Direction::forward ? both(plan_of(shape, threads))
+                                           : both(backward_plan_of(shape, threads));
+}
+
+void expect_efficient(const Shape& shape, int threads, Direction direction) {
+    const Row row = simulate(shape, threads, direction);
+    const char* name = direction == Direction::forward ? "forward" : "backward";
+    if (environment_says("HONE_TEST_TABLE"))
+        std::printf("%-8s %-50s %3d threads, %3d used: %.3f of the threads' worth, %.3f of the bound\n", name,
+                    shape.name().c_str(), threads, row.used, row.plain.total / row.used / row.plain.time,
+                    row.plain.efficiency());
+    EXPECT_GE(row.plain.efficiency(), 0.95) << name << " " << shape.name() << ", " << threads << " threads";
+}
+
+constexpr int kThreads[] = {2, 4, 8, 16, 32, 64, 128};
+constexpr Direction kDirections[] = {Direction::forward, Direction::backward};
+constexpr hone_mask kMasks[] = {HONE_MASK_NONE, HONE_MASK_CAUSAL_BOTTOM_RIGHT};
+
+TEST(Schedule, keeps_sixteen_threads_busy_where_eight_heads_have_two_thousand_rows) {
+    for (const Direction direction : kDirections)
+        for (const hone_mask mask : kMasks)
+            for (const std::int64_t n : {2048, 3001, 4096, 16384})
+                for (const auto& [batch, heads] : {std::pair{1, 8}, std::pair{8, 1}, std::pair{2, 4}})
+                    for (const int threads : {2, 4, 8, 16}) {
+                        const Shape shape = {batch, heads, heads, n, n, 64, mask};
+                        const Row row = simulate(shape, threads, direction);
+                        const double worth = row.plain.total / threads;
+                        EXPECT_EQ(row.used, threads);
+                        EXPECT_GE(worth / row.plain.time, 0.95) << shape.name() << ", " << threads;
+                        EXPECT_GE(worth / row.varied.time, 0.9)
+                            << shape.name() << ", " << threads << " varied";
+                    }
+}
+
+TEST(Schedule, is_near_the_bound_for_few_and_many_heads) {
+    for (const Direction direction : kDirections)
+        for (const hone_mask mask : kMasks)
+            for (const auto& [batch, heads] : {std::pair{1, 1}, std::pair{1, 8}, std::pair{8, 8}})
+                for (const int group : {1, 8})
+                    for (const std::int64_t n : {512, 2048, 4096, 16384})
+                        for (const int threads : kThreads)
+                            expect_efficient({batch, heads * group, heads, n, n, 64, mask}, threads,
+                                             direction);
+}
+
+TEST(Schedule, is_near_the_bound_in_decoding) {
+    for (const std::int64_t heads : {1, 8, 64})
+        for (const std::int64_t n : {512, 2048, 16384, 131072})
+            for (const int threads : kThreads)
+                expect_efficient({1, heads * 8, heads, 1, n, 128}, threads, Direction::forward);
+}
+
+TEST(Schedule, is_near_the_bound_where_dq_is_summed) {
+    for (int axes = 1; axes < 8; ++axes)
+        for (const std::int64_t batch : {1, 8})
+            for (const std::int64_t n : {512, 2048})
+                for (const int threads : kThreads) {
+                    Shape shape = {batch, 8, 8, n, n};
+                    shape.sum_dq = {(axes & 1) != 0, (axes & 2) != 0, (axes & 4) != 0};
+                    expect_efficient(shape, threads, Direction::backward);
+                }
+}
+
+// Shapes whose blocks are ragged in every way, some without work.
+std::vector<Shape> odd_shapes() {
+    std::vector<Shape> shapes;
+    for (const hone_mask mask : {HONE_MASK_NONE, HONE_MASK_CAUSAL_TOP_LEFT, HONE_MASK_CAUSAL_BOTTOM_RIGHT})
+        for (const auto& [batch, query_heads, kv_heads] :
+             {std::tuple{1, 1, 1}, std::tuple{3, 14, 2}, std::tuple{2, 97, 1}, std::tuple{5, 7, 7},
+              std::tuple{0, 2, 1}})
+            for (const auto& [queries, keys] : {std::pair{1, 1}, std::pair{17, 5000}, std::pair{193, 71},
+                                                std::pair{1000, 999}, std::pair{0, 5}, std::pair{5, 0}})
+                shapes.push_back({batch, query_heads, kv_heads, queries, keys, 17, mask});
+    return shapes;
+}
+
+// Every block of rows of every head attends to every chunk once.
+TEST(Schedule, forward_does_all_work_once) {
+    for (const Shape& shape : odd_shapes())
+        for (const int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX})
+            for (const int threads : {1, 2, 5}) {
+                const ForwardPlan plan = plan_of(shape, threads, static_cast<hone_activation>(activation));
+                const ForwardSchedule& s = plan.schedule;
+                std::set<std::tuple<Work, std::int64_t, std::int64_t, std::int64_t, std::int64_t>> done;
+                std::int64_t attended = 0;
+                for (std::int64_t i = 0; i < s.tasks(); ++i) {
+                    const Task t = s.task(i);
+                    EXPECT_TRUE(done.emplace(t.work, t.batch, t.head, t.index, t.chunk).second)
+                        << shape.name();
+                    attended += t.work == Work::attend;
+                }
+                EXPECT_EQ(attended, shape.batch * shape.kv_heads * s.block.row_blocks * s.chunks);
+                EXPECT_GE(s.block.row_blocks * s.block.rows, shape.queries * s.n.heads_per_kv);
+                EXPECT_GE(s.chunks * s.chunk_blocks * s.block.keys, s.n.keys);
+                Simulator(s, threads);
+            }
+}
+
+using FinishedRows = std::set<std::tuple<const Accumulator*, std::int64_t, std::int64_t, std::int64_t>>;
+
+// Each row that gets no contribution is among the finished ones.
+void expect_finished(const BackwardSchedule& s, const Accumulator& gradient, const FinishedRows& finished) {
+    for (std::int64_t b = 0; b < gradient.batches; ++b)
+        for (std::int64_t h = 0; h < gradient.heads; ++h)
+            for (std::int64_t row = 0; row < gradient.rows; ++row) {
+                const std::int64_t contributions = gradient.contributions(s.contributing(gradient, h, row));
+                EXPECT_TRUE(contributions > 0 || finished.contains({&gradient, b, h, row}));
+            }
+}
+
+// Each key block of each head comes once, with the blocks of rows that see it, and no other; each row of each
+// gradient gets a contribution or is finished.
+TEST(Schedule, backward_does_all_work_once) {
+    for (Shape shape : odd_shapes())
+        for (int axes = 0; axes < 8; ++axes)
+            for (const int threads : {1, 2, 5}) {
+                shape.sum_dq = shape.sum_dkv = {(axes & 1) != 0, (axes & 2) != 0, (axes & 4) != 0};
+                const BackwardPlan plan = backward_plan_of(shape, threads);
+                const BackwardSchedule& s = plan.schedule;
+                std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> blocks;
+                FinishedRows finished;
+                for (std::int64_t i = 0; i < s.tasks(); ++i) {
+                    const Task t = s.task(i);
+                    if (t.work == Work::key_block) {
+                        EXPECT_TRUE(blocks.emplace(t.batch, t.head, t.index).second);
+                    }
+                    if (t.work != Work::finish) continue;
+                    const BackwardSchedule::Finish rows = s.finish(t.index);
+                    for (std::int64_t row = rows.first; row < rows.last; ++row)
+                        EXPECT_TRUE(finished.emplace(rows.gradient, rows.batch, rows.head, row).second);
+                }
+                EXPECT_EQ(static_cast<std::int64_t>(blocks.size()),
+                          shape.batch * shape.kv_heads * s.block.key_blocks);
+                for (std::int64_t kb = 0; kb < s.block.key_blocks; ++kb)
+                    for (std::int64_t r = 0; r < s.block.row_blocks; ++r)
+                        EXPECT_EQ(s.row_blocks(kb).first <= r, kb < s.key_blocks(r)) << shape.name();
+                for (const Accumulator* gradient : {&s.dq, &s.dk, &s.dv})
+                    expect_finished(s, *gradient, finished);
+                Simulator(s, threads);
+            }
+}
+
+}  // namespace
+}  // namespace hone::test
