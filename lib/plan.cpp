@@ -178,7 +178,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     const std::int64_t padded_keys = s.packs ? block.key_blocks * block.keys : 0;
     plan.packed_k = layout.take(s.k_batches * s.k_heads * padded_keys * n.key_dim, element);
     plan.packed_v = layout.take(s.v_batches * s.v_heads * padded_keys * block.value_width, element);
-    plan.v_odd = layout.take(s.packs ? s.v_batches * s.v_heads * block.key_blocks : 0, 1);
+    plan.v_odd = layout.take(s.packs ? s.v_batches * s.v_heads * block.key_blocks * pack_parts(block) : 0, 1);
     plan.lse = layout.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
     const std::int64_t parts = s.chunks > 1 ? heads * s.chunks * rows : 0;
     plan.part_maximum = layout.take(parts, element);

@@ -199,9 +199,9 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
             const std::int64_t last_row = smaller(task.index + s.join_rows(), s.n.queries * s.n.heads_per_kv);
             switch (task.work) {
                 case Work::pack_keys:
-                    return tiles.share_keys(call, task.head, task.index);
+                    return tiles.share_keys(call, task.head, task.index, task.chunk);
                 case Work::pack_values:
-                    return tiles.share_values(call, task.head, task.index);
+                    return tiles.share_values(call, task.head, task.index, task.chunk);
                 case Work::attend:
                     return tiles.forward[p.activation](call, task.batch, task.head, task.index, task.chunk,
                                                        scratch);

@@ -23,7 +23,7 @@ std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
 }  // namespace
 
 std::int64_t ForwardSchedule::head_packs() const {
-    return packs ? (k_copies() + v_copies()) * block.key_blocks : 0;
+    return packs ? (k_copies() + v_copies()) * copy_packs() : 0;
 }
 
 std::int64_t ForwardSchedule::head_joins() const {
@@ -54,10 +54,10 @@ Task ForwardSchedule::task(std::int64_t i) const {
 }
 
 Task ForwardSchedule::pack_task(std::int64_t i) const {
-    const std::int64_t keys = k_copies() * block.key_blocks;
-    const std::int64_t copy = i / block.key_blocks, index = i % block.key_blocks;
-    if (i < keys) return {Work::pack_keys, 0, copy, index, 0, {}, copy};
-    return {Work::pack_values, 0, copy - k_copies(), index, 0, {}, copy};
+    const std::int64_t copy = i / copy_packs(), part = i % copy_packs();
+    const std::int64_t key_block = part / pack_parts(block), chunk = part % pack_parts(block);
+    if (copy < k_copies()) return {Work::pack_keys, 0, copy, key_block, chunk, {}, copy};
+    return {Work::pack_values, 0, copy - k_copies(), key_block, chunk, {}, copy};
 }
 
 // The last rows first: under a causal mask they see the most keys.
@@ -66,8 +66,8 @@ Task ForwardSchedule::attend_task(std::int64_t i) const {
     const std::int64_t batch = at / n.kv_heads, head = at % n.kv_heads, first = k_copies() + v_copies();
     Task task = {Work::attend, batch, head, block.row_blocks - 1 - row_block, chunk, {}, -1};
     if (packs) {
-        task.waits[0] = {copy_of(batch, head, k_batches, k_heads), block.key_blocks};
-        task.waits[1] = {k_copies() + copy_of(batch, head, v_batches, v_heads), block.key_blocks};
+        task.waits[0] = {copy_of(batch, head, k_batches, k_heads), copy_packs()};
+        task.waits[1] = {k_copies() + copy_of(batch, head, v_batches, v_heads), copy_packs()};
     }
     task.advances = chunks > 1 ? first + at : first + heads() + batch;
     return task;
@@ -98,14 +98,11 @@ Task ForwardSchedule::join_heads_task(std::int64_t i) const {
 
 double ForwardSchedule::cost(const Task& task) const {
     const double key_dim = static_cast<double>(n.key_dim), value_dim = static_cast<double>(n.value_dim);
-    const auto block_keys = [&](std::int64_t key_block) {
-        return static_cast<double>(smaller(block.keys, n.keys - key_block * block.keys));
-    };
     switch (task.work) {
         case Work::pack_keys:
-            return kRead * block_keys(task.index) * key_dim;
+            return kRead * static_cast<double>(kPackKeys) * key_dim;
         case Work::pack_values:
-            return kRead * block_keys(task.index) * value_dim;
+            return kRead * static_cast<double>(kPackKeys) * value_dim;
         case Work::join_chunks:
             return kRead * static_cast<double>(smaller(join_rows(), rows() - task.index) * chunks) *
                    value_dim;

@@ -46,6 +46,9 @@ struct Blocks {
     std::int64_t key_width, value_width;  // key_dim and value_dim, rounded up to whole panels at least
 };
 
+// The keys that one task packs: whole panels of every type.
+inline constexpr std::int64_t kPackKeys = 64;
+
 template <class T>
 struct Parameters {
     const T* sink;       // [query_heads / joint_heads] or null
@@ -82,9 +85,9 @@ struct ForwardCall {
     Tensor<const T> q, k, v;
     Tensor<T> o;
     T* lse;                // [batch, query_heads, queries] or null: of each head by itself
-    T* packed_k;           // [k_slot, key_block, panel of keys, key_dim, panel]: k^T times the score's unit
-    T* packed_v;           // [v_slot, key_block, panel of features, keys of the block, panel]
-    unsigned char* v_odd;  // [v_slot, key_block]: 1 where a value of that block is not finite
+    T* packed_k;           // [k_copy, key_block, panel of keys, key_dim, panel]: k^T times the score's unit
+    T* packed_v;           // [v_copy, key_block, panel of features, keys of the block, panel]
+    unsigned char* v_odd;  // [v_copy, key_block, part]: 1 where a value of that part is not finite
     std::int64_t k_batches, k_heads, v_batches, v_heads;  // distinct ones: 1 where the axis is broadcast
     // Where the keys of a row are cut into chunks: what each chunk gives, [batch, kv_head, chunk, row] of its
     // maximum and its sum, and [.., value_width] of its o.
@@ -154,9 +157,9 @@ template <class T>
 struct Tiles {
     int panel;      // columns of a register tile, and of a packed panel
     int tile_rows;  // rows of a register tile
-    // Packs one key block of one distinct head.
-    void (*share_keys)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
-    void (*share_values)(const ForwardCall<T>&, std::int64_t slot, std::int64_t key_block);
+    // Packs one part of a key block of one distinct head.
+    void (*share_keys)(const ForwardCall<T>&, std::int64_t copy, std::int64_t key_block, std::int64_t part);
+    void (*share_values)(const ForwardCall<T>&, std::int64_t copy, std::int64_t key_block, std::int64_t part);
     // o (and lse) of one block of rows, or what one chunk of keys gives to it.
     void (*forward[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, std::int64_t batch, std::int64_t kv_head,
                                            std::int64_t row_block, std::int64_t chunk, T* scratch);
@@ -202,6 +205,11 @@ inline std::int64_t round_up(std::int64_t x, std::int64_t to) {
 }
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
     return a < b ? a : b;
+}
+
+// Parts of a key block that are packed one by one.
+inline std::int64_t pack_parts(const Blocks& block) {
+    return (block.keys + kPackKeys - 1) / kPackKeys;
 }
 
 // The packed copy that a head reads, where `batches` x `heads` of them are distinct.

@@ -32,14 +32,20 @@ inline double power_of_two(double x) {
 }
 
 template <class T>
-inline T* packed_keys(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
-    return call.packed_k + (slot * call.block.key_blocks + key_block) * call.block.keys * call.n.key_dim;
+inline T* packed_keys(const ForwardCall<T>& call, std::int64_t copy, std::int64_t key_block) {
+    return call.packed_k + (copy * call.block.key_blocks + key_block) * call.block.keys * call.n.key_dim;
 }
 
 template <class T>
-inline T* packed_values(const ForwardCall<T>& call, std::int64_t slot, std::int64_t key_block) {
+inline T* packed_values(const ForwardCall<T>& call, std::int64_t copy, std::int64_t key_block) {
     return call.packed_v +
-           (slot * call.block.key_blocks + key_block) * call.block.keys * call.block.value_width;
+           (copy * call.block.key_blocks + key_block) * call.block.keys * call.block.value_width;
+}
+
+// Where v_odd of a key block begins.
+template <class T>
+inline std::int64_t odd_index(const ForwardCall<T>& call, std::int64_t copy, std::int64_t key_block) {
+    return (copy * call.block.key_blocks + key_block) * pack_parts(call.block);
 }
 
 // p = weight * phi(unit * s + shift), for the families that need no maximum.
