@@ -179,14 +179,18 @@ gate_side() {
         ${CXX:-c++} -std=c++20 -O2 -fPIC -shared "-I$2/lib/include" bench/gate/*.cpp -ldl -o "$1/adapter.so"
 }
 
-# gate BASE CASE...: both sides are built alike; the revision's build is kept.
+# gate BASE CASE...: both sides are built alike. A revision's build is kept for as long as the compiler is the same.
 gate() {
-    local revision base tree=build-gate/tree
+    local revision base tree=build-gate/tree compiler
     need git=git
     need_build_tools
     revision=$(git rev-parse --verify "$1^{commit}") || { echo "run.sh gate: $1 is no revision" >&2 && exit 2; }
     revision=${revision:0:12}
     base=build-gate/$revision
+    compiler="${CXX:-c++} ${CXXFLAGS-} $(${CXX:-c++} --version)"
+    if [ "$compiler" != "$(cat build-gate/compiler 2>/dev/null)" ]; then
+        rm -rf build-gate && mkdir build-gate && echo "$compiler" >build-gate/compiler || exit
+    fi
     if [ ! -e "$base/source" ]; then
         rm -rf "$base" && mkdir -p "$base/part" && git archive "$revision" | tar -x -C "$base/part" &&
             mv "$base/part" "$base/source" || exit

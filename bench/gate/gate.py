@@ -86,10 +86,12 @@ def finish(looks):
     """The last lines, and whether the gate passes."""
     ratio, noise = verdict.mean(looks)
     reasons = verdict.failures(looks)
-    noisy = [one.name for one in looks if verdict.hidden(verdict.CASE_LIMIT, one.noise)]
+    noisy = ["the mean"] if verdict.hidden(verdict.MEAN_LIMIT, noise) else []
+    noisy += [one.name for one in looks if verdict.hidden(verdict.CASE_LIMIT, one.noise)]
     print(f"\ngeometric mean of {len(looks)}: {ratio:.3f}, noise {noise:.3f}")
     if noisy:
-        print(f"too noisy to tell {verdict.CASE_LIMIT} from 1: {', '.join(noisy)}")
+        print(f"noise may hide a slowdown to the limit ({verdict.MEAN_LIMIT} of the mean, {verdict.CASE_LIMIT} of a case) of:")
+        print(*(f"    {name}" for name in noisy), sep="\n")
     if reasons:
         print(f"gate: failed: {'; '.join(reasons)}")
     else:
