@@ -32,13 +32,12 @@ Tensor<T> tensor(const hone_tensor& t) {
 }
 
 template <class T, class Args>
-Parameters<T> parameters(const hone_problem& p, const Args& a, double score_unit) {
+Parameters<T> parameters(const hone_problem& p, const Args& a) {
     const double scale = p.scale != 0 ? p.scale : 1 / std::sqrt(static_cast<double>(p.key_dim));
     return {static_cast<const T*>(a.sink),
             static_cast<const T*>(a.log_prior),
             static_cast<const T*>(a.shift),
-            scale,
-            scale * score_unit,
+            static_cast<T>(scale),
             p.softmax_n,
             p.weight};
 }
@@ -51,13 +50,13 @@ int thread_count(int wanted) {
 
 template <class T>
 void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
-         double score_unit, std::byte* workspace) {
+         std::byte* workspace) {
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
     ForwardCall<T> call = {};
     call.n = n;
     call.block = block;
-    call.parameter = parameters<T>(p, a, score_unit);
+    call.parameter = parameters<T>(p, a);
     call.scratch = plan.scratch;
     call.reading = plan.reading;
     call.q = tensor<const T>(a.q);
@@ -116,13 +115,13 @@ namespace {
 
 template <class T>
 BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
-                              double score_unit, std::byte* workspace) {
+                              std::byte* workspace) {
     const Extents& n = plan.n;
     const auto place = [&](std::size_t at) { return reinterpret_cast<T*>(workspace + at); };
     BackwardCall<T> call = {};
     call.n = n;
     call.block = plan.block;
-    call.parameter = parameters<T>(p, a, score_unit);
+    call.parameter = parameters<T>(p, a);
     call.scratch = plan.scratch;
     call.q = tensor<const T>(a.q);
     call.k = tensor<const T>(a.k);
@@ -257,9 +256,9 @@ void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::
 
 template <class T>
 void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
-         double score_unit, std::byte* workspace) {
+         std::byte* workspace) {
     const Extents& n = plan.n;
-    const BackwardCall<T> call = backward_call<T>(plan, p, a, score_unit, workspace);
+    const BackwardCall<T> call = backward_call<T>(plan, p, a, workspace);
     const std::int64_t groups = n.query_heads / n.joint_heads;
     KeyBlocks<T> key_blocks(plan, tiles, call, p.activation, workspace);
     std::int64_t* const rows_done = counters(workspace, plan.rows_done, n.batch);
@@ -290,12 +289,12 @@ void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
 }
 
 template void run(const ForwardPlan&, const Tiles<float>&, const hone_problem&, const hone_forward_args&,
-                  double, std::byte*);
+                  std::byte*);
 template void run(const ForwardPlan&, const Tiles<double>&, const hone_problem&, const hone_forward_args&,
-                  double, std::byte*);
+                  std::byte*);
 template void run(const BackwardPlan&, const Tiles<float>&, const hone_problem&, const hone_backward_args&,
-                  double, std::byte*);
+                  std::byte*);
 template void run(const BackwardPlan&, const Tiles<double>&, const hone_problem&, const hone_backward_args&,
-                  double, std::byte*);
+                  std::byte*);
 
 }  // namespace hone

@@ -13,8 +13,7 @@ void pack_keys(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head
                T* to) {
     const Extents& n = call.n;
     const std::int64_t first = key_block * call.block.keys, rows = smaller(call.block.keys, n.keys - first);
-    pack_transposed(StridedRows<T>{at(call.k, batch, head, first), call.k.row_stride}, rows, n.key_dim,
-                    static_cast<T>(call.parameter.score_scale), to);
+    pack_transposed(StridedRows<T>{at(call.k, batch, head, first), call.k.row_stride}, rows, n.key_dim, to);
 }
 
 // Whether a value is not finite.
