@@ -76,11 +76,10 @@ hone_status call(const hone_problem* problem, const Args* args) {
         if (!own) return fail(HONE_OUT_OF_MEMORY, "workspace: its %zu bytes could not be allocated", needed);
         workspace = own.get();
     }
-    const double score_unit = unit->score_unit[problem->activation];
     if (problem->dtype == HONE_FLOAT64)
-        run(plan, unit->f64, *problem, *args, score_unit, align(workspace));
+        run(plan, unit->f64, *problem, *args, align(workspace));
     else
-        run(plan, unit->f32, *problem, *args, score_unit, align(workspace));
+        run(plan, unit->f32, *problem, *args, align(workspace));
     return HONE_OK;
 }
 

@@ -50,25 +50,24 @@ Tensor<T> tensor(const hone_tensor& t) {
 }
 
 template <class T, class Args>
-Parameters<T> parameters(const hone_problem& p, const Args& a, double score_unit) {
+Parameters<T> parameters(const hone_problem& p, const Args& a) {
     const double scale = p.scale != 0 ? p.scale : 1 / std::sqrt(static_cast<double>(p.key_dim));
     return {static_cast<const T*>(a.sink),
             static_cast<const T*>(a.log_prior),
             static_cast<const T*>(a.shift),
-            scale,
-            scale * score_unit,
+            static_cast<T>(scale),
             p.softmax_n,
             p.weight};
 }
 
 template <class T>
 ForwardCall<T> forward_call(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
-                            double score_unit, std::byte* workspace) {
+                            std::byte* workspace) {
     const ForwardSchedule& s = plan.schedule;
     ForwardCall<T> call = {};
     call.n = s.n;
     call.block = s.block;
-    call.parameter = parameters<T>(p, a, score_unit);
+    call.parameter = parameters<T>(p, a);
     call.scratch = plan.scratch;
     call.reading = plan.reading;
     call.q = tensor<const T>(a.q);
@@ -94,12 +93,12 @@ ForwardCall<T> forward_call(const ForwardPlan& plan, const hone_problem& p, cons
 
 template <class T>
 BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
-                              double score_unit, std::byte* workspace) {
+                              std::byte* workspace) {
     const auto place = [&](std::size_t at) { return reinterpret_cast<T*>(workspace + at); };
     BackwardCall<T> call = {};
     call.n = plan.schedule.n;
     call.block = plan.schedule.block;
-    call.parameter = parameters<T>(p, a, score_unit);
+    call.parameter = parameters<T>(p, a);
     call.scratch = plan.scratch;
     call.q = tensor<const T>(a.q);
     call.k = tensor<const T>(a.k);
@@ -124,10 +123,10 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
 template <class T>
 struct Gradients {
     GradientSum<T> dq, dk, dv;
-    Gradients(const BackwardPlan& plan, const hone_backward_args& a, double scale, const Tiles<T>& tiles,
+    Gradients(const BackwardPlan& plan, const hone_backward_args& a, T scale, const Tiles<T>& tiles,
               std::byte* workspace)
-        : dq(plan.schedule.dq, a.dq, static_cast<T>(scale), tiles, workspace, plan.threads > 1),
-          dk(plan.schedule.dk, a.dk, static_cast<T>(scale), tiles, workspace, plan.threads > 1),
+        : dq(plan.schedule.dq, a.dq, scale, tiles, workspace, plan.threads > 1),
+          dk(plan.schedule.dk, a.dk, scale, tiles, workspace, plan.threads > 1),
           dv(plan.schedule.dv, a.dv, T(1), tiles, workspace, plan.threads > 1) {}
     const GradientSum<T>& of(const Accumulator& how) const {
         return &how == &dq.how() ? dq : &how == &dk.how() ? dk : dv;
@@ -189,9 +188,9 @@ int thread_count(int wanted) {
 
 template <class T>
 void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
-         double score_unit, std::byte* workspace) {
+         std::byte* workspace) {
     const ForwardSchedule& s = plan.schedule;
-    const ForwardCall<T> call = forward_call<T>(plan, p, a, score_unit, workspace);
+    const ForwardCall<T> call = forward_call<T>(plan, p, a, workspace);
     run_tasks(
         s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
         [&](const Task& task, int thread) {
@@ -218,10 +217,10 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
 
 template <class T>
 void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
-         double score_unit, std::byte* workspace) {
+         std::byte* workspace) {
     const BackwardSchedule& s = plan.schedule;
     const std::int64_t groups = s.n.query_heads / s.n.joint_heads;
-    const BackwardCall<T> call = backward_call<T>(plan, p, a, score_unit, workspace);
+    const BackwardCall<T> call = backward_call<T>(plan, p, a, workspace);
     const Gradients<T> sums(plan, a, call.parameter.scale, tiles, workspace);
     run_tasks(
         s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
@@ -243,12 +242,12 @@ void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
 }
 
 template void run(const ForwardPlan&, const Tiles<float>&, const hone_problem&, const hone_forward_args&,
-                  double, std::byte*);
+                  std::byte*);
 template void run(const ForwardPlan&, const Tiles<double>&, const hone_problem&, const hone_forward_args&,
-                  double, std::byte*);
+                  std::byte*);
 template void run(const BackwardPlan&, const Tiles<float>&, const hone_problem&, const hone_backward_args&,
-                  double, std::byte*);
+                  std::byte*);
 template void run(const BackwardPlan&, const Tiles<double>&, const hone_problem&, const hone_backward_args&,
-                  double, std::byte*);
+                  std::byte*);
 
 }  // namespace hone

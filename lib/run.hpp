@@ -14,9 +14,9 @@ int thread_count(int wanted);
 // `workspace` is aligned and holds the plan's bytes.
 template <class T>
 void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
-         double score_unit, std::byte* workspace);
+         std::byte* workspace);
 template <class T>
 void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
-         double score_unit, std::byte* workspace);
+         std::byte* workspace);
 
 }  // namespace hone

@@ -54,8 +54,7 @@ struct Parameters {
     const T* sink;       // [query_heads / joint_heads] or null
     const T* log_prior;  // [query_heads] or null
     const T* shift;      // [query_heads] or null
-    double scale;        // of q k^T
-    double score_scale;  // scale times the activation's score unit
+    T scale;             // of q k^T
     double softmax_n, weight;
 };
 
@@ -85,7 +84,7 @@ struct ForwardCall {
     Tensor<const T> q, k, v;
     Tensor<T> o;
     T* lse;                // [batch, query_heads, queries] or null: of each head by itself
-    T* packed_k;           // [k_copy, key_block, panel of keys, key_dim, panel]: k^T times the score's unit
+    T* packed_k;           // [k_copy, key_block, panel of keys, key_dim, panel]: k^T
     T* packed_v;           // [v_copy, key_block, panel of features, keys of the block, panel]
     unsigned char* v_odd;  // [v_copy, key_block, part]: 1 where a value of that part is not finite
     std::int64_t k_batches, k_heads, v_batches, v_heads;  // distinct ones: 1 where the axis is broadcast
@@ -98,7 +97,7 @@ struct ForwardCall {
 };
 
 struct BackwardScratch {
-    std::int64_t key_panels;                   // k^T times the score's unit: [panel of keys, key_dim, panel]
+    std::int64_t key_panels;                   // k^T: [panel of keys, key_dim, panel]
     std::int64_t value_panels;                 // v^T: [panel of keys, value_dim, panel]
     std::int64_t key_columns;                  // k: [panel of features, keys, panel]
     std::int64_t query_columns, dout_columns;  // [panel of features, rows, panel]
@@ -122,13 +121,12 @@ struct BackwardCall {
     const T* lse;     // [batch, query_heads / joint_heads, queries]
     const T* dlse;    // the same shape, or null
     bool dq, dk, dv;  // which gradients are wanted
-    // Of each row, [batch, query_heads, queries]: p = weight * phi(s + shift), ds = weight * phi' * (dp -
-    // delta).
+    // Of each row, [batch, query_heads, queries]: p = weight * phi(scale * s + shift), ds = weight * phi' *
+    // (dp - delta).
     T *row_shift, *row_weight, *row_delta;
-    double* dbias;  // [batch, query_heads, key_blocks]: sums of ds, or null
-    double* dsink;  // [batch, query_heads / joint_heads, row chunks], or null
-    std::int64_t row_chunk,
-        row_chunks;  // queries of one call of backward_rows, and the number of such chunks
+    double* dbias;                       // [batch, query_heads, key_blocks]: sums of ds, or null
+    double* dsink;                       // [batch, query_heads / joint_heads, row chunks], or null
+    std::int64_t row_chunk, row_chunks;  // queries of a chunk, chunks
 };
 
 // How a row joins what it is added to.
@@ -190,7 +188,6 @@ struct Unit {
     Tiles<float> f32;
     Tiles<double> f64;
     hone_activation_info info[HONE_ACTIVATION_COUNT];
-    double score_unit[HONE_ACTIVATION_COUNT];  // kernels take scores times this: log2 e where they use 2^x
 };
 
 namespace {

@@ -1,6 +1,7 @@
-// erf.hpp: p = w (1 + erf(s + b)), to an absolute 4e-7 w in float32. There forward takes erf from a rational
-// function, which keeps nothing of the left tail beyond that: an exponential would cost 3% of the whole
-// kernel. Backward has e^(-x^2) from the slope, and takes p as erfc of -(s + b) from it; so does float64.
+// erf.hpp: p = w (1 + erf(s + b)), to an absolute 4e-7 w in float32, to a few units in the last place in
+// float64. In float32 forward takes erf from a rational function, which keeps nothing of the left tail beyond
+// that: an exponential would cost 3% of the whole kernel. Backward has e^(-x^2) from the slope, and takes p
+// as erfc of -(s + b) from it; so does float64.
 #pragma once
 
 #include "activation/family.hpp"
@@ -9,7 +10,7 @@ namespace hone::activation {
 namespace {
 
 struct erf : ElementWise {
-    static constexpr double unit = kSqrtLog2e, slope_unit = 1.12837916709551257390;  // 2 / sqrt(pi)
+    static constexpr double slope_unit = 1.12837916709551257390;  // 2 / sqrt(pi)
     template <class T>
     struct Parts {
         Group<T> x, y, e;
@@ -20,7 +21,7 @@ struct erf : ElementWise {
             return x;
         } else {
             const Group<T> y = at_most(Group<T>(Coefficients<T>::erfc_end), abs(x));
-            return Parts<T>{x, y, exp2_minus_square(y)};
+            return Parts<T>{x, y, exp_minus_square(y)};
         }
     }
     template <class T>

@@ -1,11 +1,12 @@
 // family.hpp: what the families of activations have in common; an activation derives from one of them.
 //
-// phi(s + b) is value_unit * value(x) and its derivative slope_unit * slope(x), for x = unit * (s + b): units
-// are chosen such that factors of elements become factors of rows.
+// phi(x) is value(x) and its derivative slope_unit * slope(x), for x = s + b, s = scale q k^T: slope_unit
+// makes a factor of every element one of the row. Both are to be right to a few units in the last place
+// wherever they are normal numbers, and exactly 0 where they vanish.
 //
-// Where that is a long chain of operations, prepare(x) is its first part, and value and slope take what that
-// returns: the first part for the next elements then runs beside the second for these. (softplus, whole
-// kernel on Zen 5: 5% slower than softmax without, 3% with.)
+// Where value and slope are a long chain of operations, prepare(x) is its first part, and value and slope
+// take what that returns: the first part for the next elements then runs beside the second for these.
+// (softplus, whole kernel on Zen 5: 5% slower than softmax without, 3% with.)
 #pragma once
 
 #include "kernel/math.hpp"
@@ -18,20 +19,19 @@ struct Any {
     static constexpr bool joint = false;  // one normaliser for a group of heads
     static constexpr bool takes_sink = false, takes_log_prior = false, takes_shift = false;
     static constexpr bool takes_weight = false, takes_softmax_n = false;
-    static constexpr double value_unit = 1, slope_unit = 1;
+    static constexpr double slope_unit = 1;
     template <bool for_slope, class T>
     static Group<T> prepare(Group<T> x) {
         return x;
     }
 };
 
-// p = e^(s - L), L = log(sum e^s + e^offset): taken to base 2, with the row maximum subtracted.
+// p = e^(s - L), L = log(sum e^s + e^offset), with the row maximum subtracted.
 struct Exponential : Any {
     static constexpr bool normalised = true, subtracts_maximum = true;
-    static constexpr double unit = kLog2e;
     template <class T>
     static Group<T> value(Group<T> x) {
-        return exp2(x);
+        return exp(x);
     }
     template <class T>
     static Group<T> slope(Group<T> x) {
@@ -47,14 +47,12 @@ struct Exponential : Any {
 // p = phi(s) / sum phi(s), for a phi > 0 that needs no shift.
 struct Normalised : Any {
     static constexpr bool normalised = true, subtracts_maximum = false;
-    static constexpr double unit = 1;
 };
 
 // p = w phi(s + b); w is 1 for an activation that takes no weight.
 struct ElementWise : Any {
     static constexpr bool normalised = false, subtracts_maximum = false;
     static constexpr bool takes_shift = true, takes_weight = true;
-    static constexpr double unit = 1;
     static double default_shift(double) { return 0; }
     static double default_weight(double keys) { return 1 / keys; }
 };

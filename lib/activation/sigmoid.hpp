@@ -9,18 +9,34 @@ namespace {
 
 struct sigmoid : ElementWise {
     static constexpr bool takes_weight = false;
-    static constexpr double unit = kLog2e;
     static double default_shift(double keys) { return -__builtin_log(keys); }
     static double default_weight(double) { return 1; }
+    // For the slope, e = e^-|x|, of which p' = e / (1 + e)^2 keeps its digits, as p (1 - p) would not.
     template <class T>
-    static Group<T> value(Group<T> x) {
-        const Group<T> one(1), least(-(Coefficients<T>::exp2_bias + 1));  // there 2^-x is infinite
-        return one / (one + exp2_minus(at_least(least, x)));
+    struct Parts {
+        Group<T> x, e;
+    };
+    template <bool for_slope, class T>
+    static auto prepare(Group<T> x) {
+        if constexpr (for_slope)
+            return Parts<T>{x, exp_minus(abs(x))};
+        else
+            return x;
     }
     template <class T>
-    static Group<T> slope(Group<T> x) {
-        const Group<T> p = value(x);
-        return p * (Group<T>(1) - p);
+    static Group<T> value(Group<T> x) {
+        const Group<T> e = exp(at_most(Group<T>(Coefficients<T>::exp_top), x));  // finite; p is 1 long before
+        return e / (Group<T>(1) + e);
+    }
+    template <class T>
+    static Group<T> value(const Parts<T>& of) {
+        const Group<T> one(1), larger = one / (one + of.e);
+        return select(of.x < Group<T>(0), of.e * larger, larger);
+    }
+    template <class T>
+    static Group<T> slope(const Parts<T>& of) {
+        const Group<T> one(1), larger = one / (one + of.e);
+        return of.e * larger * larger;
     }
 };
 

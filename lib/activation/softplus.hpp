@@ -8,18 +8,17 @@ namespace hone::activation {
 namespace {
 
 struct softplus : Normalised {
-    static constexpr double unit = kLog2e, value_unit = kLn2;
     template <class T>
     struct Parts {
         Group<T> x, e;
     };
     template <bool for_slope, class T>
     static Parts<T> prepare(Group<T> x) {
-        return {x, exp2_minus(abs(x))};
+        return {x, exp_minus(abs(x))};
     }
     template <class T>
     static Group<T> value(const Parts<T>& of) {
-        return at_least(Group<T>(0), of.x) + log2_1p(of.e);
+        return at_least(Group<T>(0), of.x) + log1p(of.e);
     }
     template <class T>
     static Group<T> slope(const Parts<T>& of) {

@@ -2,7 +2,7 @@
 // while the blocks of rows that see it pass by.
 //
 //   1. s = q k^T, dp = do v^T                         (forward's step 1, and its mirror)
-//   2. p = w phi(s + b), ds = w phi' (dp - delta)     (forward's step 2: the row's L is in b)
+//   2. p = w phi(scale s + b), ds = w phi' (dp - delta)  (forward's step 2: the row's L is in b)
 //   3. dv += p^T do, dk += ds^T q
 //   4. dq = ds k, left for the accumulator
 #pragma once
@@ -64,9 +64,8 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
     if (!call.in_place) {
         const StridedRows<T> k = {at(call.k, batch, kv_head, first), call.k.row_stride};
         const StridedRows<T> v = {at(call.v, batch, kv_head, first), call.v.row_stride};
-        pack_transposed(k, keys, n.key_dim, static_cast<T>(call.parameter.score_scale),
-                        scratch + at_scratch.key_panels);
-        pack_transposed(v, keys, n.value_dim, T(1), scratch + at_scratch.value_panels);
+        pack_transposed(k, keys, n.key_dim, scratch + at_scratch.key_panels);
+        pack_transposed(v, keys, n.value_dim, scratch + at_scratch.value_panels);
         const bool finite =
             pack_columns(k, keys, n.key_dim, block.keys * kPanel<T>, scratch + at_scratch.key_columns);
         scratch[at_scratch.key_odd] = !finite;
@@ -77,16 +76,15 @@ void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_
 
 // Step 2 for one row; returns the sum of ds if asked to.
 template <class T, class Act, bool sums>
-[[gnu::noinline, gnu::flatten]] T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T shift,
-                                                T weight, T delta) {
+[[gnu::noinline, gnu::flatten]] T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T scale,
+                                                RowConstants<T> row) {
     Group<T> sum(0);
     constexpr bool weighs = !Act::subtracts_maximum && (Act::normalised || Act::takes_weight);
-    static_assert(weighs || (Act::value_unit == 1 && Act::slope_unit == 1));
-    const Group<T> b(shift), d(delta);
-    const Group<T> w(weight * static_cast<T>(Act::value_unit));
-    const Group<T> slope_w(weight * static_cast<T>(Act::slope_unit));
+    static_assert(weighs || Act::slope_unit == 1);
+    const Group<T> a(scale), b(row.shift), d(row.delta);
+    const Group<T> w(row.weight), slope_w(row.weight * static_cast<T>(Act::slope_unit));
     const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<true>(shifts<Act> ? load_group(s + c) + b : load_group(s + c));
+        return Act::template prepare<true>(argument<Act>(s + c, a, b));
     };
     for_visible<T>(seen, prepare, [&](std::int64_t c, const auto& x, const GroupMask<T>* visible) {
         Group<T> p = Act::value(x), slope = Act::slope(x), ds = load_group(dp + c);
@@ -134,10 +132,8 @@ void score_rows(const BackwardCall<T>& call, const BackwardRows<T>& row, const T
     if (call.in_place) {
         const Lines<T> k_lines = {k, call.k.row_stride, keys, v, call.v.row_stride};
         const Lines<T> v_lines = {v, call.v.row_stride, keys, k, call.k.row_stride};
-        multiply_transposed(row.q, row.count, k_lines, n.key_dim, static_cast<T>(call.parameter.score_scale),
-                            s, stride, scratch + offset.turned);
-        multiply_transposed(row.dout, row.count, v_lines, n.value_dim, T(1), dp, stride,
-                            scratch + offset.turned);
+        multiply_transposed(row.q, row.count, k_lines, n.key_dim, s, stride, scratch + offset.turned);
+        multiply_transposed(row.dout, row.count, v_lines, n.value_dim, dp, stride, scratch + offset.turned);
         return;
     }
     const T *k_panels = scratch + offset.key_panels, *v_panels = scratch + offset.value_panels;
@@ -163,9 +159,9 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
     const auto differentiate_row = call.dbias ? differentiate<T, Act, may_sum> : differentiate<T, Act, false>;
     for (std::int64_t r = 0; r < row.count; ++r) {
         const std::int64_t i = row.constant[r];
-        const T sum =
-            differentiate_row(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
-                              row.seen_most, call.row_shift[i], call.row_weight[i], call.row_delta[i]);
+        const T sum = differentiate_row(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
+                                        row.seen_most, call.parameter.scale,
+                                        {call.row_shift[i], call.row_weight[i], call.row_delta[i]});
         if (call.dbias) dbias_of(call, scratch)[(row_block * block.rows + r) % n.heads_per_kv] += sum;
     }
     const bool ragged = row.seen_least < row.seen_most;

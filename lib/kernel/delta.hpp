@@ -6,16 +6,16 @@
 namespace hone {
 namespace {
 
-// The constants of one row of a normalised activation: p = weight phi(unit s + shift).
+// The constants of one row of a normalised activation.
 template <class T, class Act>
 inline RowConstants<T> normalised_constants(const Parameters<T>& parameter, std::int64_t head, T lse) {
     if constexpr (Act::subtracts_maximum) {
         T logit = -lse;
         if (Act::takes_log_prior && parameter.log_prior) logit += parameter.log_prior[head];
-        return {lse == -infinity<T>() ? lse : logit * static_cast<T>(Act::unit), 1};
+        return {lse == -infinity<T>() ? lse : logit, 1, 0};
     } else {
         const T weight = natural_exp(-lse);
-        return {0, weight == infinity<T>() ? T(0) : weight};  // where every phi has vanished
+        return {0, weight == infinity<T>() ? T(0) : weight, 0};  // where every phi has vanished
     }
 }
 

@@ -1,7 +1,7 @@
 // forward.hpp: the forward tile: all keys that one block of rows sees, block by block, online.
 //
-//   1. s = q k^T, in the unit of the activation
-//   2. s -> phi(s - m), the running maximum m and sum l updated (shifted family), or phi(s + b)
+//   1. s = q k^T
+//   2. s -> phi(scale s - m), the running maximum m and sum l updated (shifted family), or phi(scale s + b)
 //   3. o = o * e^(m_old - m) + p v
 //   4. o / l or w o; L = m + log l
 //
@@ -24,33 +24,37 @@ template <class T>
 struct ForwardRows {
     const T* q[kMaxRows];
     std::int64_t end[kMaxRows];  // keys that the row sees
-    T maximum[kMaxRows];         // in the unit of the scores
+    T maximum[kMaxRows];
     double sum[kMaxRows];
     T shift[kMaxRows], weight[kMaxRows];
 };
 
+// Takes the maximum of row r to `most`: what its sum and its o (`features` of them) hold becomes less.
+template <class T>
+inline void raise_maximum(ForwardRows<T>& row, std::int64_t r, T most, T* o, std::int64_t features) {
+    const T shrink = natural_exp(row.maximum[r] - most);
+    row.maximum[r] = most;
+    row.sum[r] *= shrink;
+    for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(shrink));
+}
+
 // Steps 2 and 3's rescale of o, where it has begun, for one block of scores of rows [first_row, last_row).
 template <class T, class Act>
-void weigh_block(T* s, const Blocks& block, ForwardRows<T>& row, std::int64_t first_row,
-                 std::int64_t last_row, std::int64_t first_key, std::int64_t columns, T* o,
-                 std::int64_t value_dim, bool begun) {
-    for (std::int64_t r = first_row; r < last_row; ++r, s += block.score_stride, o += block.value_width) {
-        const std::int64_t seen = seen_of(row.end[r], first_key, columns);
+void weigh_block(const ForwardCall<T>& call, const KeyBlock<T>& keys, std::int64_t columns,
+                 ForwardRows<T>& row, std::int64_t first_row, std::int64_t last_row, T* s, T* o) {
+    const T scale = call.parameter.scale;
+    const std::int64_t features = keys.begun ? call.n.value_dim : 0;
+    for (std::int64_t r = first_row; r < last_row;
+         ++r, s += call.block.score_stride, o += call.block.value_width) {
+        const std::int64_t seen = seen_of(row.end[r], keys.first, columns);
         if constexpr (!Act::subtracts_maximum) {
-            row.sum[r] += weigh<T, Act>(s, seen, columns, row.shift[r]);
+            row.sum[r] += weigh<T, Act>(s, seen, columns, scale, row.shift[r]);
         } else {
-            const T old = row.maximum[r], here = row_maximum(s, seen);
+            const T old = row.maximum[r], here = row_maximum(s, seen, scale);
             const T most = here > old ? here : old;
             // Where every score so far is -inf, any finite maximum gives weights of 0.
-            const T sum = weigh<T, Act>(s, seen, columns, most == -infinity<T>() ? T(0) : -most);
-            if (most != old) {
-                const T shrink = power_of_two(old - most);
-                row.sum[r] *= shrink;
-                row.maximum[r] = most;
-                if (begun)
-                    for (std::int64_t d = 0; d < value_dim; d += kWidth<T>)
-                        store(o + d, load(o + d) * Vec<T>(shrink));
-            }
+            const T sum = weigh<T, Act>(s, seen, columns, scale, most == -infinity<T>() ? T(0) : -most);
+            if (most != old) raise_maximum(row, r, most, o, features);
             row.sum[r] += sum;
         }
     }
@@ -64,11 +68,11 @@ void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head
     row.end[r] = keys_seen(call.n, query);
     row.shift[r] = constant.shift;
     row.weight[r] = constant.weight;
-    row.maximum[r] = -infinity<T>();
+    row.maximum[r] = Act::subtracts_maximum ? -infinity<T>() : T(0);
     row.sum[r] = 0;
     if constexpr (Act::subtracts_maximum) {
         if (!first_chunk) return;
-        const T offset = Act::offset(call.parameter, head) * static_cast<T>(Act::unit);
+        const T offset = Act::offset(call.parameter, head);
         row.maximum[r] = offset;
         row.sum[r] = offset == -infinity<T>() ? 0 : 1;
     }
@@ -78,15 +82,12 @@ void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head
 template <class T, class Act>
 void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query, T maximum,
              double sum, T weight, const T* from) {
-    const T factor = !Act::normalised ? weight * static_cast<T>(Act::value_unit)
-                     : sum == 0       ? T(0)
-                                      : static_cast<T>(1 / sum);
+    const T factor = !Act::normalised ? weight : sum == 0 ? T(0) : static_cast<T>(1 / sum);
     scale_row(from, call.n.value_dim, factor, at(call.o, batch, head, query));
     if constexpr (Act::normalised)
         if (call.lse)
             call.lse[(batch * call.n.query_heads + head) * call.n.queries + query] =
-                (Act::subtracts_maximum ? maximum * static_cast<T>(kLn2) : T(0)) +
-                natural_log(static_cast<T>(sum) * static_cast<T>(Act::value_unit));
+                maximum + natural_log(static_cast<T>(sum));
 }
 
 // Steps 1 to 3 for rows [first_row, last_row) of a task.
@@ -102,14 +103,13 @@ void attend(const ForwardCall<T>& call, const KeyBlock<T>& keys, ForwardRows<T>&
     const bool odd = keys.odd && end[0] < keys.first + columns;
     const auto seen = [&](std::int64_t r) { return seen_of(end[r], keys.first, columns); };
     const auto weigh_and_add = [&](auto v) {
-        weigh_block<T, Act>(s, block, row, first_row, last_row, keys.first, columns, o, value_dim,
-                            keys.begun);
+        weigh_block<T, Act>(call, keys, columns, row, first_row, last_row, s, o);
         multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
     };
     if (call.reading == Reading::in_place) {
         const Lines<T> k = {keys.k, call.k.row_stride, columns, keys.after_k, call.v.row_stride};
-        multiply_transposed(row.q + first_row, rows, k, key_dim, static_cast<T>(call.parameter.score_scale),
-                            s, block.score_stride, scratch + call.scratch.turned);
+        multiply_transposed(row.q + first_row, rows, k, key_dim, s, block.score_stride,
+                            scratch + call.scratch.turned);
         weigh_and_add(Lines<T>{keys.v, call.v.row_stride, columns, keys.after_v, call.k.row_stride});
     } else {
         const Panels<T> k = {keys.k, key_dim * kPanel<T>, key_dim, keys.after_k};
@@ -130,7 +130,7 @@ struct Part {
 template <class T>
 void join_part(Part<T>& total, const Part<T>& part, std::int64_t features, T* lost) {
     const T most = part.maximum > total.maximum ? part.maximum : total.maximum;
-    const auto factor = [&](T maximum) { return maximum == most ? T(1) : power_of_two(maximum - most); };
+    const auto factor = [&](T maximum) { return maximum == most ? T(1) : natural_exp(maximum - most); };
     const T kept = factor(total.maximum), added = factor(part.maximum);
     if (kept != 1) {
         scale_row(total.o, features, kept, total.o);

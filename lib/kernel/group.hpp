@@ -95,6 +95,12 @@ inline Group<T> fma(const Group<T>& a, const Group<T>& b, const Group<T>& c) {
     return each<Group<T>>([&](int i) { return fma(a.v[i], b.v[i], c.v[i]); });
 }
 
+// a * b - c.
+template <class T>
+inline Group<T> fms(const Group<T>& a, const Group<T>& b, const Group<T>& c) {
+    return each<Group<T>>([&](int i) { return fms(a.v[i], b.v[i], c.v[i]); });
+}
+
 // c - a * b.
 template <class T>
 inline Group<T> fnma(const Group<T>& a, const Group<T>& b, const Group<T>& c) {
@@ -128,6 +134,13 @@ inline T max_of(const Group<T>& x) {
     Vec<T> most = x.v[0];
     for (int i = 1; i < kGroup; ++i) most = at_least(most, x.v[i]);
     return max_of(most);
+}
+
+template <class T>
+inline T min_of(const Group<T>& x) {
+    Vec<T> least = x.v[0];
+    for (int i = 1; i < kGroup; ++i) least = at_most(least, x.v[i]);
+    return min_of(least);
 }
 
 // Which of the elements come before the count-th.

@@ -140,11 +140,11 @@ template <class T, class A>
     }
 }
 
-// c[r, j] = factor * a[r] . b's line first + j, for kLines of them. A line beyond the last is the last one
+// c[r, j] = a[r] . b's line first + j, for kLines of them. A line beyond the last is the last one
 // again.
 template <int rows, class T>
 [[gnu::noinline]] void multiply_dots(const T* const* a, const Lines<T>& b, std::int64_t first,
-                                     std::int64_t features, T factor, T* c, std::int64_t c_stride) {
+                                     std::int64_t features, T* c, std::int64_t c_stride) {
     constexpr int w = kWidth<T>, vectors = (rows * kLines + w - 1) / w;
     const T* line[kLines];
     for (int j = 0; j < kLines; ++j) line[j] = b.data + smaller(first + j, b.depth - 1) * b.stride;
@@ -170,23 +170,23 @@ template <int rows, class T>
     if (d < features) add([&](const T* row) { return load_first(row + d, features - d); });
     alignas(64) T dot[vectors * w];
 #pragma GCC unroll 16
-    for (int i = 0; i < vectors; ++i) store(dot + i * w, sums_of(sum[i]) * Vec<T>(factor));
+    for (int i = 0; i < vectors; ++i) store(dot + i * w, sums_of(sum[i]));
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
         for (int j = 0; j < kLines; ++j) c[r * c_stride + j] = dot[r * kLines + j];
 }
 
-// c[rows, b's lines] = factor * a b^T, each element the sum over the lanes of its products.
+// c[rows, b's lines] = a b^T, each element the sum over the lanes of its products.
 template <class T>
 inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<T>& b, std::int64_t features,
-                          T factor, T* c, std::int64_t c_stride) {
+                          T* c, std::int64_t c_stride) {
     for (std::int64_t first = 0; first < b.depth; first += kLines)
         for (std::int64_t r = 0, count; r < rows; r += count) {
             count = strip_rows(rows - r, kDotRows);
             fetch_ahead<kLines>(b, first, features, r, r + count, rows);
             with_constant<kDotRows>(count, [&](auto n) {
-                multiply_dots<n.value>(a + r, b, first, features, factor, c + r * c_stride + first, c_stride);
+                multiply_dots<n.value>(a + r, b, first, features, c + r * c_stride + first, c_stride);
             });
         }
 }
@@ -195,14 +195,14 @@ inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<T>& 
 // over features would cost as much as its products.
 inline constexpr std::int64_t kFeaturesInLanes = 256;
 
-// c[rows, b's lines] = factor * a b^T as (b a^T)^T, a packed and b by rows, where it lies.
+// c[rows, b's lines] = a b^T as (b a^T)^T, a packed and b by rows, where it lies.
 template <class T>
 inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<T>& b, std::int64_t features,
-                           T factor, T* c, std::int64_t c_stride, T* room) {
+                           T* c, std::int64_t c_stride, T* room) {
     constexpr int w = kWidth<T>, strip = 2 * kTileRows;
     const std::int64_t width = round_up(rows, kPanel<T>);
     T *const panels = room, *const turned = room + width * features;
-    pack_transposed([&](std::int64_t r) { return a[r]; }, rows, features, factor, panels);
+    pack_transposed([&](std::int64_t r) { return a[r]; }, rows, features, panels);
     for (std::int64_t first = 0; first < b.depth; first += strip) {
         const std::int64_t lines = smaller(strip, b.depth - first);
         const T *line[strip], *next[strip];
@@ -223,19 +223,18 @@ inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<T>&
         }
 }
 
-// c[rows, b's lines] = factor * a b^T. Rows that are row 0 again (where a is broadcast) are copied from it. c
+// c[rows, b's lines] = a b^T. Rows that are row 0 again (where a is broadcast) are copied from it. c
 // has room for columns rounded up to kLines and to vectors; `room` is for as many rows, rounded up to panels,
 // of the features and of as many elements as b has lines, rounded up to vectors.
 template <class T>
 [[gnu::noinline]] void multiply_transposed(const T* const* a, std::int64_t rows, Lines<T> b,
-                                           std::int64_t features, T factor, T* c, std::int64_t c_stride,
-                                           T* room) {
+                                           std::int64_t features, T* c, std::int64_t c_stride, T* room) {
     std::int64_t distinct = rows;
     while (distinct > 1 && a[distinct - 1] == a[0]) --distinct;
     if (distinct >= kWidth<T> && features < kFeaturesInLanes)
-        multiply_lanes(a, distinct, b, features, factor, c, c_stride, room);
+        multiply_lanes(a, distinct, b, features, c, c_stride, room);
     else
-        multiply_dots(a, distinct, b, features, factor, c, c_stride);
+        multiply_dots(a, distinct, b, features, c, c_stride);
     for (std::int64_t r = distinct; r < rows; ++r)
         for (std::int64_t j = 0; j < b.depth; ++j) c[r * c_stride + j] = c[j];
 }

@@ -25,7 +25,7 @@ template <class T>
 void pack_keys(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, const KeyRange& keys,
                T* to) {
     pack_transposed(StridedRows<T>{at(call.k, batch, head, keys.first), call.k.row_stride}, keys.count,
-                    call.n.key_dim, static_cast<T>(call.parameter.score_scale), to);
+                    call.n.key_dim, to);
 }
 
 // Whether a value is not finite.

@@ -1,7 +1,8 @@
-// math.hpp: the functions that activations are made of, each accurate to about one ulp; erf, absolutely.
+// math.hpp: the functions that activations are made of.
 //
-// Coefficients are weighted minimax fits (Lawson's algorithm on 400 Chebyshev points); the error beside
-// each is that of the fit, in exact arithmetic, over its whole interval.
+// Coefficients are weighted minimax fits (Lawson's algorithm on 200 to 400 Chebyshev points, each coefficient
+// rounded before the rest were fitted again); the error beside each is that of the rounded fit, in exact
+// arithmetic, over its whole interval.
 #pragma once
 
 #include "kernel/group.hpp"
@@ -34,114 +35,162 @@ inline Group<T> horner(Group<T> x, const T (&c)[n]) {
     return y;
 }
 
+inline constexpr double kLog2e = 1.4426950408889634074;
+
 template <class T>
 struct Coefficients;
 
 template <>
 struct Coefficients<float> {
-    // 2^x = 1 + x P(x) on [-1/2, 1/2]: relative error 2.0e-9.
-    static constexpr float exp2[] = {1.0f,           0.693147203f,   0.240226479f,   0.0555033247f,
-                                     0.00961843736f, 0.00133988754f, 0.000153533591f};
-    static constexpr float exp2_bias = 127, exp2_round = 12582912;  // 1.5 * 2^23: adding it rounds to integer
-    // log2(1 + t) = t N(t) / D(t) on [0, 1]: relative error 1.9e-8.
-    static constexpr float log2_1p_n[] = {1.4426950135f, 1.2510938478f, 0.1785534116f};
-    static constexpr float log2_1p_d[] = {1, 1.3671902264f, 0.4740577072f, 0.0310943939f};
-    // erfc(y / sqrt(log2 e)) = 2^(-y^2) N(y) / D(y) on [0, 4.8]: absolute error 1.2e-7; 2^(-end^2) is 0.
-    static constexpr float erfc_end = 11.2694283f;
-    static constexpr float erfc_n[] = {1.0000001193f, 0.5077162134f, 0.1126529513f};
-    static constexpr float erfc_d[] = {1, 1.4471635612f, 0.7788930604f, 0.1633834329f};
-    // erf(y / sqrt(log2 e)) = y N(y^2) / D(y^2) up to y = erf_end: absolute error 1.5e-8. At
-    // this very end it comes out as 1, with fused operations and without, so that 1 - erf vanishes.
-    static constexpr float erf_end = 4.6849003f, smallest = 1.17549435e-38f;
-    static constexpr float erf_n[] = {0.9394371667f,  0.1107681256f,    0.0211871069f,
-                                      0.00106385364f, 0.0000552437632f, 0.000000273119978f};
+    // e^r = 1 + r + r^2 P(r) for |r| <= ln(2) / 2: relative error 3.2e-9.
+    static constexpr float exp[] = {0.49999994f, 0.166665211f, 0.0416682586f, 0.00836866815f, 0.00138213031f};
+    static constexpr float exp_end = 88.02969f, exp_top = 88;  // 127 ln 2; e^top is finite
+    static constexpr float exp_round = 12582912 + 127;         // 1.5 * 2^23: adding it rounds to integer
+    // As one number 1.9e-9 too small; in two, the first of so few bits that its product with n is exact.
+    static constexpr float ln2 = 0.693147182f, ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;
+    // log(1 + t) = t N(t) / D(t) on [0, 1]: relative error 2.2e-8.
+    static constexpr float log1p_n[] = {1, 0.869496524f, 0.124630041f};
+    static constexpr float log1p_d[] = {1, 1.36949515f, 0.476071775f, 0.0313496366f};
+    // erfc(y) = e^(-y^2) N(y) / D(y) on [0, 4]: absolute error 1.2e-7; e^(-end^2) is 0.
+    static constexpr float erfc_end = 9.38241386f;
+    static constexpr float erfc_n[] = {1.00000012f, 0.609788716f, 0.162507474f};
+    static constexpr float erfc_d[] = {1, 1.73817992f, 1.1236434f, 0.283088684f};
+    // erf(y) = y N(y^2) / D(y^2) up to y = erf_end: absolute error 2.4e-8. At this very end it comes out as
+    // 1, with fused operations and without, so that 1 - erf vanishes.
+    static constexpr float erf_end = 3.91f, smallest = 1.17549435e-38f;
+    static constexpr float erf_n[] = {1.12837899f,    0.19500728f,     0.0533196367f,
+                                      0.00395476073f, 0.000287706236f, 1.99448505e-6f};
     static constexpr float erf_d[] = {
-        1, 0.3489569993f, 0.0551366490f, 0.00503182917f, 0.000272790532f, 0.00000611681942f};
+        1, 0.506152034f, 0.115977988f, 0.0153460791f, 0.00120592047f, 3.76667776e-5f};
 };
 
 template <>
 struct Coefficients<double> {
-    // Relative error 3.4e-18.
-    static constexpr double exp2[] = {1.0,
-                                      0.69314718055994532581,
-                                      0.24022650695910131263,
-                                      0.055504108664820083121,
-                                      0.0096181291075941189943,
-                                      0.0013333558146774641895,
-                                      0.00015403530457113266087,
-                                      0.000015252733493109485002,
-                                      1.3215435281794343365e-6,
-                                      1.0178199578607681381e-7,
-                                      7.0737833276593899437e-9,
-                                      4.434770361277511693e-10};
-    static constexpr double exp2_bias = 1023, exp2_round = 6755399441055744;  // 1.5 * 2^52
-    // Relative error 5.9e-18.
-    static constexpr double log2_1p_n[] = {1.4426950408889634,    3.5380123150508438,  3.1314387042855629,
-                                           1.2108502088473851,    0.19506210065797025, 0.0098484745445049076,
-                                           3.3057142899644272e-05};
-    static constexpr double log2_1p_d[] = {1,
-                                           2.9523632609638546,
-                                           3.3133962061206459,
-                                           1.7618744244084046,
-                                           0.44976937062229883,
-                                           0.048962717775075562,
-                                           0.0015739215278506777};
-    // On [0, 7.2]: absolute error 7.1e-18.
-    static constexpr double erfc_end = 31.984371;
+    // Relative error 3.8e-18.
+    static constexpr double exp[] = {0.50000000000000111,   0.16666666666666444,   0.041666666666527082,
+                                     0.0083333333334758598, 0.0013888888944296625, 0.00019841269544805626,
+                                     2.4801492506957585e-5, 2.7557553606204201e-6, 2.7630434012573127e-7,
+                                     2.5010089757750532e-8};
+    static constexpr double exp_end = 709.0895657128241, exp_top = 709;
+    static constexpr double exp_round = 6755399441055744 + 1023;  // 1.5 * 2^52
+    static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
+    // Relative error 6.6e-18.
+    static constexpr double log1p_n[] = {1,
+                                         2.4533780782319443,
+                                         2.1725325419810493,
+                                         0.84057764556524739,
+                                         0.13551445432150896,
+                                         0.0068482896142416944,
+                                         2.301551507427818e-5};
+    static constexpr double log1p_d[] = {1,
+                                         2.9533780782319425,
+                                         3.3158882477638638,
+                                         1.7640624100305631,
+                                         0.45059409640797299,
+                                         0.049087646413458884,
+                                         0.0015793032100540811};
+    // erfc(y) = e^(-y^2) N(y) / D(y) on [0, 26.65]: relative error 4.1e-18.
+    static constexpr double erfc_end = 26.62873571375149;
     static constexpr double erfc_n[] = {1,
-                                        1.1378312956005721,
-                                        0.66063273391906341,
-                                        0.22844838660066724,
-                                        0.049022882892420599,
-                                        0.006125348446653878,
-                                        0.00034906228726998176,
-                                        -1.2990562620896898e-09};
+                                        2.33859087272823585,
+                                        2.71150181969029491,
+                                        2.01386347698210777,
+                                        1.05109802855179502,
+                                        0.400993301364481303,
+                                        0.113087423267093881,
+                                        0.0233083046057888446,
+                                        0.00337285366081330282,
+                                        0.000311599722245073179,
+                                        0.0000141273492147780602};
     static constexpr double erfc_d[] = {1,
-                                        2.0772685743002257,
-                                        1.9189490899279151,
-                                        1.0254400427616195,
-                                        0.34378646005699443,
-                                        0.0726959886117408,
-                                        0.0090403327484599207,
-                                        0.00051502568442347049};
+                                        3.46697003982374863,
+                                        5.62355858557169963,
+                                        5.64465256812252836,
+                                        3.90488565025954815,
+                                        1.96028601081997289,
+                                        0.731122422759654556,
+                                        0.203418832440643904,
+                                        0.0415890423240118032,
+                                        0.00599074749682897319,
+                                        0.000552296127635450575,
+                                        0.0000250400745188136839};
 };
 
-inline constexpr double kLog2e = 1.4426950408889634074;
-inline constexpr double kSqrtLog2e = 1.2011224087864498158;
-inline constexpr double kLn2 = 0.69314718055994530942;
+// x - n ln 2 and n ln 2 - x, for integers n up to the exponent's range. In float one number for ln 2 does
+// where operations are fused: its error is 2.8e-9 of x.
+template <class T>
+inline constexpr bool kPlainLn2 = kFused && sizeof(T) == 4;
+template <class T>
+inline Group<T> minus_ln2(const Group<T>& x, const Group<T>& n) {
+    using C = Coefficients<T>;
+    if constexpr (kPlainLn2<T>)
+        return fnma(n, Group<T>(C::ln2), x);
+    else
+        return fnma(n, Group<T>(C::ln2_low), fnma(n, Group<T>(C::ln2_high), x));
+}
+template <class T>
+inline Group<T> ln2_minus(const Group<T>& n, const Group<T>& x) {
+    using C = Coefficients<T>;
+    if constexpr (kPlainLn2<T>)
+        return fms(n, Group<T>(C::ln2), x);
+    else
+        return fma(n, Group<T>(C::ln2_low), fms(n, Group<T>(C::ln2_high), x));
+}
 
-// 2^x for x up to the exponent's range; exactly 0 below half the smallest normal number (and at -inf), NaN at
+// 2^n e^r for |r| <= ln(2) / 2; n is in the low bits of `shifted`. Exactly 2^n at r = 0.
+template <class T>
+inline Group<T> exp_from_parts(const Group<T>& r, const Group<T>& shifted) {
+    const Group<T> power = power_from_bits(shifted), square = r * r;
+    return fma(fma(square, polynomial(r, Coefficients<T>::exp), r), power, power);
+}
+
+// e^x for x up to the exponent's range; exactly 0 below half the smallest normal number (and at -inf), NaN at
 // NaN.
 template <class T>
-inline Group<T> exp2(Group<T> x) {
+inline Group<T> exp(Group<T> x) {
     using C = Coefficients<T>;
-    x = at_least(Group<T>(-C::exp2_bias), x);
-    const Group<T> round(C::exp2_round + C::exp2_bias), shifted = x + round;
-    return polynomial(x + (round - shifted), C::exp2) * power_from_bits(shifted);
+    x = at_least(Group<T>(-C::exp_end), x);
+    const Group<T> round(C::exp_round), shifted = fma(x, Group<T>(static_cast<T>(kLog2e)), round);
+    return exp_from_parts(minus_ln2(x, shifted - round), shifted);
 }
 
-// 2^-x likewise; infinite for x from -(bias + 1) to -(bias + 1/2).
+// e^-x likewise.
 template <class T>
-inline Group<T> exp2_minus(Group<T> x) {
+inline Group<T> exp_minus(Group<T> x) {
     using C = Coefficients<T>;
-    x = at_most(Group<T>(C::exp2_bias), x);
-    const Group<T> round(C::exp2_round + C::exp2_bias), shifted = round - x;
-    return polynomial((round - shifted) - x, C::exp2) * power_from_bits(shifted);
+    x = at_most(Group<T>(C::exp_end), x);
+    const Group<T> round(C::exp_round), shifted = fnma(x, Group<T>(static_cast<T>(kLog2e)), round);
+    return exp_from_parts(ln2_minus(round - shifted, x), shifted);
 }
 
-// 2^-(x^2) for x^2 up to the exponent's bias.
+// x^2 - square, where that is x^2 rounded: exact.
 template <class T>
-inline Group<T> exp2_minus_square(Group<T> x) {
-    using C = Coefficients<T>;
-    const Group<T> round(C::exp2_round + C::exp2_bias), shifted = fnma(x, x, round);
-    return polynomial(fnma(x, x, round - shifted), C::exp2) * power_from_bits(shifted);
+inline Group<T> rounded_off_square(const Group<T>& x, const Group<T>& square) {
+    if constexpr (kFused) {
+        return fms(x, x, square);
+    } else {
+        constexpr T splitter = sizeof(T) == 4 ? 4097 : 134217729;  // 2^(half of the mantissa's bits) + 1
+        const Group<T> moved = x * Group<T>(splitter), high = moved - (moved - x), low = x - high;
+        return (high * high - square + (high + high) * low) + low * low;
+    }
 }
 
-// log2(1 + t) for 0 <= t <= 1.
+// e^-(x^2) for |x| up to erfc_end. In double x^2 is taken in two parts: its rounding alone, of up to 6e-14 at
+// the end, would be the relative error of the result.
 template <class T>
-inline Group<T> log2_1p(Group<T> t) {
+inline Group<T> exp_minus_square(Group<T> x) {
+    const Group<T> round(Coefficients<T>::exp_round), square = x * x;
+    const Group<T> shifted = fnma(square, Group<T>(static_cast<T>(kLog2e)), round);
+    Group<T> r = ln2_minus(round - shifted, square);
+    if constexpr (sizeof(T) == 8) r = r - rounded_off_square(x, square);
+    return exp_from_parts(r, shifted);
+}
+
+// log(1 + t) for 0 <= t <= 1.
+template <class T>
+inline Group<T> log1p(Group<T> t) {
     using C = Coefficients<T>;
-    return t * horner(t, C::log2_1p_n) / horner(t, C::log2_1p_d);
+    return t * horner(t, C::log1p_n) / horner(t, C::log1p_d);
 }
 
 }  // namespace

@@ -6,30 +6,29 @@
 namespace hone {
 namespace {
 
-// One square of a panel: to[d * kPanel + j] = factor * feature d of row j.
+// One square of a panel: to[d * kPanel + j] = feature d of row j.
 template <class T, class Row>
-inline void pack_square(Row row, std::int64_t feature, Vec<T> factor, T* to) {
+inline void pack_square(Row row, std::int64_t feature, T* to) {
     constexpr int w = kWidth<T>;
     Vec<T> x[w];
 #pragma GCC unroll 16
-    for (int j = 0; j < w; ++j) x[j] = load(row(j) + feature) * factor;
+    for (int j = 0; j < w; ++j) x[j] = load(row(j) + feature);
     transpose(x);
 #pragma GCC unroll 16
     for (int d = 0; d < w; ++d) store(to + d * kPanel<T>, x[d]);
 }
 
-// Panels of rows: panel[d * kPanel + j] = factor * feature d of row j; zero beyond `rows`.
+// Panels of rows: panel[d * kPanel + j] = feature d of row j; zero beyond `rows`.
 template <class T, class Row>
-[[gnu::noinline]] void pack_transposed(Row row, std::int64_t rows, std::int64_t features, T factor, T* to) {
+[[gnu::noinline]] void pack_transposed(Row row, std::int64_t rows, std::int64_t features, T* to) {
     constexpr int w = kWidth<T>, panel = kPanel<T>;
     for (std::int64_t first = 0; first < round_up(rows, panel); first += w) {
         T* const column = to + first / panel * features * panel + first % panel;
         const std::int64_t here = smaller(rows - first, w), whole = here == w ? features / w * w : 0;
         const auto from = [&](std::int64_t j) { return row(first + j); };
-        for (std::int64_t d = 0; d < whole; d += w) pack_square(from, d, Vec<T>(factor), column + d * panel);
+        for (std::int64_t d = 0; d < whole; d += w) pack_square(from, d, column + d * panel);
         for (std::int64_t d = whole; d < features; ++d)
-            for (std::int64_t j = 0; j < w; ++j)
-                column[d * panel + j] = j < here ? factor * from(j)[d] : T(0);
+            for (std::int64_t j = 0; j < w; ++j) column[d * panel + j] = j < here ? from(j)[d] : T(0);
     }
 }
 

@@ -24,12 +24,6 @@ inline float natural_exp(float x) {
 inline double natural_exp(double x) {
     return __builtin_exp(x);
 }
-inline float power_of_two(float x) {
-    return __builtin_exp2f(x);
-}
-inline double power_of_two(double x) {
-    return __builtin_exp2(x);
-}
 
 template <class T>
 inline T* packed_keys(const ForwardCall<T>& call, std::int64_t copy, std::int64_t key_block) {
@@ -48,24 +42,24 @@ inline std::int64_t odd_index(const ForwardCall<T>& call, std::int64_t copy, std
     return (copy * call.block.key_blocks + key_block) * pack_parts(call.block);
 }
 
-// p = weight * phi(unit * s + shift), for the families that need no maximum.
+// p = weight * phi(x), ds = weight * phi'(x) (dp - delta), for x = scale * s + shift, s = q k^T.
 template <class T>
 struct RowConstants {
-    T shift, weight;
+    T shift, weight, delta;
 };
 
 template <class T, class Act>
 inline RowConstants<T> row_constants(const Extents& n, const Parameters<T>& parameter, std::int64_t query,
                                      std::int64_t head) {
     if constexpr (Act::normalised) {
-        return {0, 1};
+        return {0, 1, 0};
     } else {
         const double keys = static_cast<double>(keys_seen(n, query));
-        if (keys == 0) return {0, 0};
+        if (keys == 0) return {0, 0, 0};
         const double shift = parameter.shift ? parameter.shift[head] : Act::default_shift(keys);
         const bool given = Act::takes_weight && parameter.weight != 0;
-        return {static_cast<T>(shift * Act::unit),
-                static_cast<T>(given ? parameter.weight : Act::default_weight(keys))};
+        return {static_cast<T>(shift), static_cast<T>(given ? parameter.weight : Act::default_weight(keys)),
+                0};
     }
 }
 

@@ -79,42 +79,69 @@ inline Vec<T> load_first(const T* from, std::int64_t count) {
 }
 #endif
 
-// a * b + c, fused wherever the ISA can. xsimd 8's AVX-512 multiplies, then adds.
-template <class T>
-inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
-#if XSIMD_VERSION_MAJOR < 9 && defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4)
-        return _mm512_fmadd_ps(a, b, c);
-    else
-        return _mm512_fmadd_pd(a, b, c);
-#else
-    return xsimd::fma(a, b, c);
-#endif
-}
-
-// c - a * b, likewise.
-template <class T>
-inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
-#if XSIMD_VERSION_MAJOR < 9 && defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4)
-        return _mm512_fnmadd_ps(a, b, c);
-    else
-        return _mm512_fnmadd_pd(a, b, c);
-#else
-    return xsimd::fnma(a, b, c);
-#endif
-}
-
-// The larger (smaller) of bound and x; x where x is NaN. (xsimd's own answer to a NaN changed between
-// versions.)
-#if defined(__SSE2__)
 #if defined(__AVX512F__)
 #define HONE_X86(operation) _mm512_##operation
 #elif defined(__AVX__)
 #define HONE_X86(operation) _mm256_##operation
-#else
+#elif defined(__SSE2__)
 #define HONE_X86(operation) _mm_##operation
 #endif
+
+// a * b + c, a * b - c and c - a * b, rounded once where the ISA can. (xsimd 8 rounds twice in some of them
+// on AVX-512 and ARM.)
+#if defined(__FMA__)
+inline constexpr bool kFused = true;
+inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+    return HONE_X86(fmadd_ps)(a, b, c);
+}
+inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+    return HONE_X86(fmadd_pd)(a, b, c);
+}
+inline Vec<float> fms(Vec<float> a, Vec<float> b, Vec<float> c) {
+    return HONE_X86(fmsub_ps)(a, b, c);
+}
+inline Vec<double> fms(Vec<double> a, Vec<double> b, Vec<double> c) {
+    return HONE_X86(fmsub_pd)(a, b, c);
+}
+inline Vec<float> fnma(Vec<float> a, Vec<float> b, Vec<float> c) {
+    return HONE_X86(fnmadd_ps)(a, b, c);
+}
+inline Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) {
+    return HONE_X86(fnmadd_pd)(a, b, c);
+}
+#elif defined(__aarch64__)
+inline constexpr bool kFused = true;
+template <class T>
+inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return xsimd::fma(a, b, c);
+}
+template <class T>
+inline Vec<T> fms(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return xsimd::fma(a, b, -c);
+}
+template <class T>
+inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return xsimd::fma(-a, b, c);
+}
+#else
+inline constexpr bool kFused = false;
+template <class T>
+inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return a * b + c;
+}
+template <class T>
+inline Vec<T> fms(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return a * b - c;
+}
+template <class T>
+inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return c - a * b;
+}
+#endif
+
+// The larger (smaller) of bound and x; x where x is NaN. (xsimd's own answer to a NaN changed between
+// versions.)
+#if defined(__SSE2__)
 inline Vec<float> at_least(Vec<float> bound, Vec<float> x) {
     return HONE_X86(max_ps)(bound, x);
 }
@@ -139,29 +166,6 @@ inline Vec<T> at_most(Vec<T> bound, Vec<T> x) {
 }
 #endif
 
-template <class T>
-inline T sum_of(Vec<T> x) {
-#if XSIMD_VERSION_MAJOR < 9
-    return xsimd::hadd(x);
-#else
-    return xsimd::reduce_add(x);
-#endif
-}
-
-// The largest element; any answer where one is NaN.
-template <class T>
-inline T max_of(Vec<T> x) {
-#if XSIMD_VERSION_MAJOR >= 9
-    return xsimd::reduce_max(x);
-#else
-    alignas(64) T lane[kWidth<T>];
-    x.store_aligned(lane);
-    for (int half = kWidth<T> / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; ++i) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-    return lane[0];
-#endif
-}
-
 // 2^n for the integer n that the low bits of `shifted`'s mantissa hold, biased by the exponent's bias.
 template <class T>
 inline Vec<T> power_from_bits(Vec<T> shifted) {
@@ -173,22 +177,30 @@ inline Vec<T> power_from_bits(Vec<T> shifted) {
 #endif
 }
 
+// A vector as the compiler's own shuffles take it. (xsimd has none that mean the same in all its versions and
+// ISAs.)
+template <class T>
+struct Raw {
+    using Register = typename Vec<T>::register_type;
+    typedef T Elements __attribute__((vector_size(kWidth<T> * sizeof(T))));
+    typedef xsimd::as_integer_t<T> Index __attribute__((vector_size(kWidth<T> * sizeof(T))));
+    static Elements of(Vec<T> x) { return (Elements) static_cast<Register>(x); }
+    static Vec<T> back(Elements x) { return Vec<T>((Register)x); }
+};
+
 // With h a power of two, trades a's elements whose index has the bit h for b's whose index has not:
-// a = [a0 a1 a2 a3], b = [b0 b1 b2 b3] become, with h = 1, [a0 b0 a2 b2], [a1 b1 a3 b3]. (xsimd has no such
-// operation that means the same in all its versions and ISAs.)
+// a = [a0 a1 a2 a3], b = [b0 b1 b2 b3] become, with h = 1, [a0 b0 a2 b2], [a1 b1 a3 b3].
 template <int h, class T, int... i>
 inline void trade(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, i...>) {
     constexpr int w = kWidth<T>;
-    typedef T Raw __attribute__((vector_size(w * sizeof(T))));
-    using Register = typename Vec<T>::register_type;
-    const Raw x = (Raw) static_cast<Register>(a), y = (Raw) static_cast<Register>(b);
+    const auto x = Raw<T>::of(a), y = Raw<T>::of(b);
 #if defined(__clang__)
-    a = Vec<T>((Register)__builtin_shufflevector(x, y, ((i & h) ? w + i - h : i)...));
-    b = Vec<T>((Register)__builtin_shufflevector(x, y, ((i & h) ? w + i : i + h)...));
+    a = Raw<T>::back(__builtin_shufflevector(x, y, ((i & h) ? w + i - h : i)...));
+    b = Raw<T>::back(__builtin_shufflevector(x, y, ((i & h) ? w + i : i + h)...));
 #else
-    typedef xsimd::as_integer_t<T> Index __attribute__((vector_size(w * sizeof(T))));
-    a = Vec<T>((Register)__builtin_shuffle(x, y, Index{((i & h) ? w + i - h : i)...}));
-    b = Vec<T>((Register)__builtin_shuffle(x, y, Index{((i & h) ? w + i : i + h)...}));
+    using Index = typename Raw<T>::Index;
+    a = Raw<T>::back(__builtin_shuffle(x, y, Index{((i & h) ? w + i - h : i)...}));
+    b = Raw<T>::back(__builtin_shuffle(x, y, Index{((i & h) ? w + i : i + h)...}));
 #endif
 }
 template <int h, class T>
@@ -215,6 +227,43 @@ inline Vec<T> sums_of(Vec<T> (&x)[kWidth<T>]) {
     }
     if constexpr (2 * h < kWidth<T>) return sums_of<2 * h>(x);
     return x[0];
+}
+
+// With h a power of two, x's elements with those of the index that differs in the bit h in each other's
+// place.
+template <int h, class T, int... i>
+inline Vec<T> swapped(Vec<T> x, std::integer_sequence<int, i...>) {
+#if defined(__clang__)
+    return Raw<T>::back(__builtin_shufflevector(Raw<T>::of(x), Raw<T>::of(x), (i ^ h)...));
+#else
+    return Raw<T>::back(__builtin_shuffle(Raw<T>::of(x), typename Raw<T>::Index{(i ^ h)...}));
+#endif
+}
+
+// All of x's elements combined, in a fixed order: each half with the other, and again. In registers: a
+// maximum by way of memory cost some 50 cycles a row.
+template <int h, class T, class Combine>
+inline T reduce(Vec<T> x, Combine combine) {
+    x = combine(x, swapped<h>(x, std::make_integer_sequence<int, kWidth<T>>()));
+    if constexpr (h > 1)
+        return reduce<h / 2>(x, combine);
+    else
+        return Raw<T>::of(x)[0];
+}
+
+template <class T>
+inline T sum_of(Vec<T> x) {
+    return reduce<kWidth<T> / 2>(x, [](Vec<T> a, Vec<T> b) { return a + b; });
+}
+
+// The largest (smallest) element; any answer where one is NaN.
+template <class T>
+inline T max_of(Vec<T> x) {
+    return reduce<kWidth<T> / 2>(x, [](Vec<T> a, Vec<T> b) { return at_least(a, b); });
+}
+template <class T>
+inline T min_of(Vec<T> x) {
+    return reduce<kWidth<T> / 2>(x, [](Vec<T> a, Vec<T> b) { return at_most(a, b); });
 }
 
 // 0, 1, 2, ...

@@ -68,11 +68,6 @@ constinit const Unit HONE_JOIN(unit_, HONE_ISA_UNIT) = {
 #include "hone/activations.def"
 #undef HONE_ACTIVATION
     },
-    {
-#define HONE_ACTIVATION(ENUMERATOR, name) activation::name::unit,
-#include "hone/activations.def"
-#undef HONE_ACTIVATION
-    },
 };
 
 }  // namespace hone

@@ -50,14 +50,25 @@ inline Group<T> visible_or(const GroupMask<T>* visible, Group<T> x, T otherwise)
 template <class Act>
 inline constexpr bool shifts = Act::subtracts_maximum || Act::takes_shift;
 
+// The argument of phi, from products s = q k^T. The product with the scale is rounded before the shift is
+// added, so that x is exactly 0 for the largest score of a row that has it subtracted.
+template <class Act, class T>
+inline Group<T> argument(const T* s, const Group<T>& scale, const Group<T>& shift) {
+    const Group<T> x = load_group(s) * scale;
+    if constexpr (shifts<Act>)
+        return x + shift;
+    else
+        return x;
+}
+
 // Step 2 for one row: s -> phi, and its sum. Flattened, as the activation is worth its speed only when all of
 // it is inlined: shared parts of value and slope are then computed once.
 template <class T, class Act>
-[[gnu::noinline, gnu::flatten]] T weigh(T* s, std::int64_t seen, std::int64_t columns, T shift) {
+[[gnu::noinline, gnu::flatten]] T weigh(T* s, std::int64_t seen, std::int64_t columns, T scale, T shift) {
     Group<T> sum(0);
-    const Group<T> b(shift);
+    const Group<T> a(scale), b(shift);
     const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<false>(shifts<Act> ? load_group(s + c) + b : load_group(s + c));
+        return Act::template prepare<false>(argument<Act>(s + c, a, b));
     };
     for_visible<T>(seen, prepare, [&](std::int64_t c, const auto& x, const GroupMask<T>* visible) {
         const Group<T> p = visible_or<T>(visible, Act::value(x), 0);
@@ -68,13 +79,22 @@ template <class T, class Act>
     return Act::normalised ? sum_of(sum) : T(0);
 }
 
-template <class T>
-inline T row_maximum(const T* s, std::int64_t seen) {
-    Group<T> most(-infinity<T>());
+// The largest product of a row, or the smallest.
+template <bool smallest, class T>
+inline T row_extreme(const T* s, std::int64_t seen) {
+    constexpr T beyond = smallest ? infinity<T>() : -infinity<T>();
+    Group<T> extreme(beyond);
     for_visible<T>(seen, [&](std::int64_t c, const GroupMask<T>* visible) {
-        most = at_least(most, visible_or<T>(visible, load_group(s + c), -infinity<T>()));
+        const Group<T> x = visible_or<T>(visible, load_group(s + c), beyond);
+        extreme = smallest ? at_most(extreme, x) : at_least(extreme, x);
     });
-    return max_of(most);
+    return smallest ? min_of(extreme) : max_of(extreme);
+}
+
+// The largest score of a row: as rounding keeps order, that of the largest product, or of the smallest.
+template <class T>
+inline T row_maximum(const T* s, std::int64_t seen, T scale) {
+    return scale * (scale < 0 ? row_extreme<true>(s, seen) : row_extreme<false>(s, seen));
 }
 
 // Of `columns` keys from first_key on, those that a row sees that sees `end` keys in all.
