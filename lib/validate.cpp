@@ -43,7 +43,10 @@ hone_status check_sizes(const hone_problem& p) {
           Extent{"key_dim", p.key_dim, 1}, Extent{"value_dim", p.value_dim, 1}})
         if (const hone_status status = check_extent(e.name, e.value, e.least); status != HONE_OK)
             return status;
-    if (p.kv_heads == 0 ? p.query_heads != 0 : p.query_heads % p.kv_heads != 0)
+    if (p.kv_heads == 0 && p.query_heads > 0)
+        return fail(HONE_INVALID_ARGUMENT, "kv_heads: is 0; should be 1 or more, as query_heads is %lld",
+                    static_cast<long long>(p.query_heads));
+    if (p.kv_heads > 0 && p.query_heads % p.kv_heads != 0)
         return fail(HONE_INVALID_ARGUMENT, "query_heads: is %lld; should be a multiple of kv_heads, %lld",
                     static_cast<long long>(p.query_heads), static_cast<long long>(p.kv_heads));
     const std::int64_t dim = std::max(p.key_dim, p.value_dim);

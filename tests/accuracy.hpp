@@ -185,8 +185,9 @@ Worst worst_of(Call<T>& got, Truth<T>& truth, Slot slot) {
         const T* x = got[slot].row(b, h, i);
         for (std::int64_t d = 0; d < truth.exact[slot].extents().features; ++d) {
             const double allowed = truth.allowed[slot].at(b, h, i, d), error = distance(x[d], want[d]);
-            const double share =
-                std::isfinite(allowed) ? error / allowed : std::numeric_limits<double>::infinity();
+            const double share = error == 0               ? 0
+                                 : std::isfinite(allowed) ? error / allowed
+                                                          : std::numeric_limits<double>::infinity();
             if (share > worst.share)
                 worst = {slot,  b,       h,    i, d, static_cast<double>(x[d]), static_cast<double>(want[d]),
                          error, allowed, share};

@@ -57,7 +57,7 @@ inline const std::vector<Bad>& bad_problems() {
         {"query_heads_not_a_multiple", "query_heads", [](auto& a) { a.problem.query_heads = 3; }},
         {"query_heads_fewer_than_kv_heads", "query_heads", [](auto& a) { a.problem.query_heads = 1; }},
         {"kv_heads_negative", "kv_heads", [](auto& a) { a.problem.kv_heads = -1; }},
-        {"kv_heads_0", "query_heads", [](auto& a) { a.problem.kv_heads = 0; }},
+        {"kv_heads_0", "kv_heads", [](auto& a) { a.problem.kv_heads = 0; }},
         {"queries_negative", "queries", [](auto& a) { a.problem.queries = -1; }},
         {"queries_smallest", "queries", [](auto& a) { a.problem.queries = INT64_MIN; }},
         {"keys_negative", "keys", [](auto& a) { a.problem.keys = -1; }},

@@ -164,8 +164,10 @@ class Magnitudes {
             }
             const S s = scale * sum, x = s + bias - constant.origin;
             arguments_[j] = x;
-            moves_[j] = two_ulp_ * std::sqrt(scale * scale * squares + s * s + bias * bias + x * x +
-                                             constant.lse * constant.lse);
+            const S squared =
+                scale * scale * squares + s * s + bias * bias + x * x + constant.lse * constant.lse;
+            moves_[j] =
+                std::isfinite(x) ? two_ulp_ * std::sqrt(squared) : 0;  // infinities stay where they are
         }
     }
 

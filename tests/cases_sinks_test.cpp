@@ -1,0 +1,107 @@
+// cases_sinks_test.cpp: sinks and log-priors that are infinite or near it.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <hone/hone.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/case_test.hpp"
+
+namespace hone::test {
+namespace {
+
+class Sinks : public CaseTest {
+  protected:
+    // Expects all weight to be the sink's: o is 0, lse the sink, and the gradient of lse all that is left.
+    template <class T>
+    void expect_all_for_the_sink(const Spec& spec, T sink) {
+        Call<T> call = call_of<T>(spec, Direction::backward);
+        call[SINK].fill([&] { return sink; });
+        complete(call);
+        expect_all(call, O, T(0));
+        expect_all(call, LSE, sink);
+        ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
+        for (const Slot slot : {DQ, DK, DV, DLOG_PRIOR}) expect_all(call, slot, T(0));
+        const std::int64_t groups = call[SINK].extents().features;
+        std::vector<double> sums(groups, 0.0), magnitudes(groups, 0.0);
+        for (std::int64_t n = 0; n < call[DLSE].extents().features; ++n) {
+            const std::int64_t group = n / spec.queries % groups;
+            sums[group] += call[DLSE].data()[n];
+            magnitudes[group] += std::abs(call[DLSE].data()[n]);
+        }
+        for (std::int64_t g = 0; g < groups; ++g)
+            EXPECT_NEAR(call[DSINK].data()[g], sums[g], kEpsilon<T> * magnitudes[g]);
+    }
+    Spec spec_of(std::int64_t rows, std::int64_t keys, std::int64_t group_heads) {
+        Spec spec = {
+            .name = "sink", .batch = 2, .query_heads = 6, .kv_heads = 2, .queries = rows, .keys = keys};
+        spec.sink = spec.dlse = true;
+        spec.group_heads = group_heads;
+        spec.log_prior = info.joint;
+        return spec;
+    }
+};
+
+std::vector<Kernel> with_sink() {
+    std::vector<Kernel> list;
+    for (const Kernel& kernel : every_kernel())
+        if (describe(kernel.activation).takes_sink) list.push_back(kernel);
+    return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, Sinks, testing::ValuesIn(with_sink()), kernel_name);
+
+TEST_P(Sinks, of_infinity_and_near_it_take_all_weight_and_the_gradient_of_the_lse) {
+    with_scalar([&]<class T>(T) {
+        for (const std::int64_t rows : {1, 5, 17, 67})
+            for (const std::int64_t keys : {9, 1100, 2100})
+                for (const std::int64_t group : info.joint ? std::vector{0, 1, 3} : std::vector{0})
+                    for (const T sink : {kInfinity<T>, T(kLargest<T> / T(1.1)), T(1e30)}) {
+                        if (rows > 17 && keys > 9) continue;
+                        SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) +
+                                     " keys, sink " + std::to_string(sink));
+                        expect_all_for_the_sink(spec_of(rows, keys, group), sink);
+                    }
+    });
+}
+
+// Where some sinks are infinite, the others' rows are as always.
+TEST_P(Sinks, of_infinity_leave_other_sinks_alone) {
+    with_scalar([&]<class T>(T) {
+        for (const Direction direction : {Direction::forward, Direction::backward})
+            for (const std::int64_t rows : {3, 67}) {
+                Spec spec = spec_of(rows, 41, info.joint ? 3 : 0);
+                spec.dlse = direction == Direction::backward;
+                Call<T> call = call_of<T>(spec, direction);
+                call[SINK].data()[1] = kInfinity<T>;
+                expect_truth(call);
+                call[SINK].data()[1] = -kInfinity<T>;
+                expect_truth(call);
+                call[SINK].data()[1] = -kLargest<T>;
+                expect_truth(call);
+            }
+    });
+}
+
+TEST_P(Sinks, heads_of_log_prior_minus_infinity_get_no_weight) {
+    if (!info.joint) return;
+    with_scalar([&]<class T>(T) {
+        for (const T prior : {-kInfinity<T>, -kLargest<T>, T(-1e30)})
+            for (const Direction direction : {Direction::forward, Direction::backward})
+                for (const std::int64_t rows : {3, 67}) {
+                    Spec spec = spec_of(rows, 41, 3);
+                    spec.dlse = direction == Direction::backward;
+                    Call<T> call = call_of<T>(spec, direction);
+                    call[LOG_PRIOR].data()[1] = prior;
+                    expect_truth(call);
+                    spec.sink = false;
+                    Call<T> nothing = call_of<T>(spec, direction);
+                    for (int h = 0; h < 3; ++h) nothing[LOG_PRIOR].data()[h] = -kInfinity<T>;
+                    expect_truth(nothing);
+                }
+    });
+}
+
+}  // namespace
+}  // namespace hone::test
