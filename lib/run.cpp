@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 
 #include "accumulate.hpp"
@@ -18,29 +19,76 @@ namespace {
 std::atomic<bool> forked{false};
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
-// Calls body(task, thread) for each task of the schedule. Threads take them in order, in one parallel region:
-// what a task waits for has been taken before.
+// Whether a short call gains from threads at this moment. Where other programs hold the cores, a thread that
+// is called comes when its time slice does, some milliseconds later, and the parallel region ends no sooner.
+// After a call that took longer than it would have on one thread, short calls run on one for a while. Their
+// bits are the same.
+class Crowding {
+  public:
+    using Clock = std::chrono::steady_clock;
+    using Seconds = std::chrono::duration<double>;
+
+    // Some 5 ms on one thread.
+    static constexpr double kShortCost = 2e8;
+
+    bool crowded() const { return Clock::now() < until_; }
+
+    // A call took this time, and one thread would have taken that.
+    void called(Seconds time, Seconds on_one_thread) {
+        if (time < 2 * on_one_thread + Seconds(200e-6)) {
+            pause_ = kFirstPause;
+            return;
+        }
+        until_ = Clock::now() + pause_;
+        pause_ = std::min(2 * pause_, kLastPause);
+    }
+
+  private:
+    static constexpr Clock::duration kFirstPause = std::chrono::milliseconds(5);
+    static constexpr Clock::duration kLastPause = std::chrono::milliseconds(320);
+    Clock::time_point until_ = Clock::time_point::min();
+    Clock::duration pause_ = kFirstPause;
+};
+
+thread_local Crowding crowding;
+
+// Takes tasks in their order, so that what a task waits for has been taken before, and returns the least time
+// for a multiply-add that one of them took.
+template <class Schedule, class Body>
+double run_share(const Schedule& schedule, std::atomic<std::int64_t>& next, Counter* counters, Body& body) {
+    const Rounding rounding;
+    double least = 1;
+    for (std::int64_t i, tasks = schedule.tasks();
+         (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+        const Task task = schedule.task(i);
+        for (const Wait& wait : task.waits)
+            if (wait.value > 0) wait_for(counters[wait.counter], wait.value);
+        const auto begun = Crowding::Clock::now();
+        body(task, omp_get_thread_num());
+        if (task.advances >= 0) advance(counters[task.advances]);
+        const Crowding::Seconds time = Crowding::Clock::now() - begun;
+        least = std::min(least, time.count() / schedule.cost(task));
+    }
+    return least;
+}
+
+// Calls body(task, thread) for each task of the schedule, in one parallel region.
 template <class Schedule, class Body>
 void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
-    const std::int64_t tasks = schedule.tasks();
-    if (threads == 1) {
+    const double cost = threads > 1 ? schedule.total_cost() : 0;
+    const bool is_short = cost < Crowding::kShortCost;
+    if (threads == 1 || (is_short && crowding.crowded())) {
         const Rounding rounding;
-        for (std::int64_t i = 0; i < tasks; ++i) body(schedule.task(i), 0);
+        for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);
         return;
     }
     std::fill_n(counters, schedule.counters(), Counter());
     std::atomic<std::int64_t> next{0};
-#pragma omp parallel num_threads(threads)
-    {
-        const Rounding rounding;
-        for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-            const Task task = schedule.task(i);
-            for (const Wait& wait : task.waits)
-                if (wait.value > 0) wait_for(counters[wait.counter], wait.value);
-            body(task, omp_get_thread_num());
-            if (task.advances >= 0) advance(counters[task.advances]);
-        }
-    }
+    double least = 1;
+    const auto begun = Crowding::Clock::now();
+#pragma omp parallel num_threads(threads) reduction(min : least)
+    least = std::min(least, run_share(schedule, next, counters, body));
+    if (is_short) crowding.called(Crowding::Clock::now() - begun, Crowding::Seconds(cost * least));
 }
 
 // T is const for an input.

@@ -258,7 +258,7 @@ hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, 
         (status = check_present(t.dout)) || (info.normalised && (status = check_present(t.o))) ||
         (status = check_workspace(a, needed)))
         return status;
-    if (info.normalised && !a.lse)
+    if (info.normalised && !a.lse && !t.q.empty())
         return fail(HONE_INVALID_ARGUMENT, "lse: is NULL; should be forward's, as %s is normalised",
                     info.name);
     if (a.dsink && !a.sink)
