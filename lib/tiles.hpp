@@ -110,8 +110,7 @@ struct BackwardCall {
     // tensors; for dq, partial copies in the workspace where there are several. Null: not wanted.
     Tensor<T> dq, dk, dv;
     std::int64_t dq_slot_stride;
-    // Of each row, [batch, query_heads, queries]: p = weight * phi(scale * s + shift), ds = weight * phi' *
-    // (dp - delta).
+    // Of each row, [batch, query_heads, queries]: see RowConstants.
     T *row_shift, *row_weight, *row_delta;
     double* dbias;                       // [batch, query_heads, key_blocks]: sums of ds, or null
     double* dsink;                       // [batch, query_heads / joint_heads, row chunks], or null

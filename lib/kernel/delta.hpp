@@ -6,7 +6,8 @@
 namespace hone {
 namespace {
 
-// The constants of one row of a normalised activation.
+// The constants of one row of a normalised activation. The weight is e^(-L/2), which p takes twice, where no
+// maximum is subtracted.
 template <class T, class Act>
 inline RowConstants<T> normalised_constants(const Parameters<T>& parameter, std::int64_t head, T lse) {
     if constexpr (Act::subtracts_maximum) {
@@ -14,8 +15,8 @@ inline RowConstants<T> normalised_constants(const Parameters<T>& parameter, std:
         if (Act::takes_log_prior && parameter.log_prior) logit += parameter.log_prior[head];
         return {lse == -infinity<T>() ? lse : logit, 1, 0};
     } else {
-        const T weight = natural_exp(-lse);
-        return {0, weight == infinity<T>() ? T(0) : weight, 0};  // where every phi has vanished
+        const T weight = natural_exp(-lse / 2);
+        return {0, weight * weight == infinity<T>() ? T(0) : weight, 0};  // where every phi has vanished
     }
 }
 

@@ -41,7 +41,8 @@ inline T* packed_values(const ForwardCall<T>& call, std::int64_t slot, std::int6
            (slot * call.block.key_blocks + key_block) * call.block.keys * call.block.value_width;
 }
 
-// p = weight * phi(x), ds = weight * phi'(x) (dp - delta), for x = scale * s + shift, s = q k^T.
+// p = w phi(x), ds = w phi'(x) (dp - delta), for x = scale * s + shift, s = q k^T; w is weight, or its square
+// where phi is normalised.
 template <class T>
 struct RowConstants {
     T shift, weight, delta;
