@@ -25,6 +25,12 @@ inline double natural_exp(double x) {
     return __builtin_exp(x);
 }
 
+// e^(logit - most), for a logit <= most: 1 where they are the same, be they infinite, but 0 at -inf.
+template <class T>
+inline T share_of(T logit, T most) {
+    return logit == -infinity<T>() ? T(0) : logit == most ? T(1) : natural_exp(logit - most);
+}
+
 // Which packed copy a head reads, where `batches` x `heads` of them are distinct.
 inline std::int64_t slot_of(std::int64_t batch, std::int64_t head, std::int64_t batches, std::int64_t heads) {
     return batch % batches * heads + head % heads;
