@@ -121,8 +121,7 @@ struct BackwardCall {
     const T* lse;     // [batch, query_heads / joint_heads, queries]
     const T* dlse;    // the same shape, or null
     bool dq, dk, dv;  // which gradients are wanted
-    // Of each row, [batch, query_heads, queries]: p = weight * phi(scale * s + shift), ds = weight * phi' *
-    // (dp - delta).
+    // Of each row, [batch, query_heads, queries]: see RowConstants.
     T *row_shift, *row_weight, *row_delta;
     double* dbias;                       // [batch, query_heads, key_blocks]: sums of ds, or null
     double* dsink;                       // [batch, query_heads / joint_heads, row chunks], or null

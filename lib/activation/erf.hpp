@@ -36,7 +36,7 @@ struct erf : ElementWise {
     template <class T>
     static Group<T> value(const Parts<T>& of) {
         using C = Coefficients<T>;
-        const Group<T> tail = of.e * horner(of.y, C::erfc_n) / horner(of.y, C::erfc_d);
+        const Group<T> tail = of.e * polynomial(of.y, C::erfc_n) / polynomial(of.y, C::erfc_d);
         return select(of.x < Group<T>(0), tail, Group<T>(2) - tail);
     }
     template <class T>

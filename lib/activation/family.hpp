@@ -44,7 +44,8 @@ struct Exponential : Any {
     }
 };
 
-// p = phi(s) / sum phi(s), for a phi > 0 that needs no shift.
+// p = phi(s) / sum phi(s), for a phi >= 0 that grows with s, but no faster, so that it needs no shift: where
+// sums grow large the kernel lowers the whole row.
 struct Normalised : Any {
     static constexpr bool normalised = true, subtracts_maximum = false;
 };

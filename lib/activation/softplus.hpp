@@ -1,5 +1,6 @@
 // softplus.hpp: p = phi(s) / sum phi(s), phi(s) = log(1 + e^s). Where all scores of a row are below log of
-// the smallest normal number (-87 in float32, -708 in float64) the row is taken to see no key.
+// the smallest normal number (-87 in float32, -708 in float64) the row is taken to see no key. Scores may be
+// as large as the type has them.
 #pragma once
 
 #include "activation/family.hpp"

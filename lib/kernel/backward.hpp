@@ -82,7 +82,11 @@ template <class T, class Act, bool sums>
     constexpr bool weighs = !Act::subtracts_maximum && (Act::normalised || Act::takes_weight);
     static_assert(weighs || Act::slope_unit == 1);
     const Group<T> a(scale), b(row.shift), d(row.delta);
-    const Group<T> w(row.weight), slope_w(row.weight * static_cast<T>(Act::slope_unit));
+    // Normalised: by half of e^-L twice, as phi may be near overflow where e^-L is no normal number; ds is
+    // none there either.
+    const Group<T> w(row.weight);
+    const Group<T> slope_w((Act::normalised ? row.weight * row.weight : row.weight) *
+                           static_cast<T>(Act::slope_unit));
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<true>(argument<Act>(s + c, a, b));
     };
@@ -90,6 +94,7 @@ template <class T, class Act, bool sums>
         Group<T> p = Act::value(x), slope = Act::slope(x), ds = load_group(dp + c);
         if constexpr (weighs) {
             p = w * p;
+            if constexpr (Act::normalised) p = w * p;
             slope = slope_w * slope;  // before ds: softplus's weight alone may be near overflow
         }
         if constexpr (Act::normalised) ds = ds - d;

@@ -48,7 +48,12 @@ void weigh_block(const ForwardCall<T>& call, const KeyBlock<T>& keys, std::int64
          ++r, s += call.block.score_stride, o += call.block.value_width) {
         const std::int64_t seen = seen_of(row.end[r], keys.first, columns);
         if constexpr (!Act::subtracts_maximum) {
-            row.sum[r] += weigh<T, Act>(s, seen, columns, scale, row.shift[r]);
+            T sum = weigh<T, Act>(s, seen, columns, scale, row.shift[r]);
+            if (Act::normalised && (sum > kLarge<T> || row.maximum[r] != 0)) {
+                if (row.maximum[r] == 0) raise_maximum(row, r, kLowered<T>, o, features);
+                sum = lower_weights(s, seen);
+            }
+            row.sum[r] += sum;
         } else {
             const T old = row.maximum[r], here = row_maximum(s, seen, scale);
             const T most = here > old ? here : old;

@@ -25,6 +25,12 @@ inline double natural_exp(double x) {
     return __builtin_exp(x);
 }
 
+// e^(logit - most), for a logit <= most: 1 where they are the same, be they infinite, but 0 at -inf.
+template <class T>
+inline T share_of(T logit, T most) {
+    return logit == -infinity<T>() ? T(0) : logit == most ? T(1) : natural_exp(logit - most);
+}
+
 template <class T>
 inline T* packed_keys(const ForwardCall<T>& call, std::int64_t copy, std::int64_t key_block) {
     return call.packed_k + (copy * call.block.key_blocks + key_block) * call.block.keys * call.n.key_dim;
@@ -42,7 +48,8 @@ inline std::int64_t odd_index(const ForwardCall<T>& call, std::int64_t copy, std
     return (copy * call.block.key_blocks + key_block) * pack_parts(call.block);
 }
 
-// p = weight * phi(x), ds = weight * phi'(x) (dp - delta), for x = scale * s + shift, s = q k^T.
+// p = w phi(x), ds = w phi'(x) (dp - delta), for x = scale * s + shift, s = q k^T; w is weight, or its square
+// where phi is normalised.
 template <class T>
 struct RowConstants {
     T shift, weight, delta;

@@ -79,6 +79,27 @@ template <class T, class Act>
     return Act::normalised ? sum_of(sum) : T(0);
 }
 
+// A row of a phi that is not shifted by its maximum, and whose sum in one block of keys is larger than
+// kLarge, carries its weights times e^-kLowered from then on, as if kLowered were its maximum: any phi that
+// is finite is then of the order of kLarge at most, and what vanishes is less than kLarge^-2 of the sum.
+template <class T>
+inline constexpr T kLarge = sizeof(T) == 4 ? 0x1p32 : 0x1p256;
+template <class T>
+inline constexpr T kLowered = sizeof(T) == 4 ? 66 : 532;  // 3/4 of the exponent's range
+
+// Lowers the weights of one block; gives their sum.
+template <class T>
+[[gnu::noinline, gnu::cold]] T lower_weights(T* p, std::int64_t seen) {
+    const Group<T> factor(natural_exp(-kLowered<T>));
+    Group<T> sum(0);
+    for (std::int64_t c = 0; c < seen; c += Group<T>::width) {  // what is hidden is 0
+        const Group<T> lowered = load_group(p + c) * factor;
+        store(p + c, lowered);
+        sum = sum + lowered;
+    }
+    return sum_of(sum);
+}
+
 // The largest product of a row, or the smallest.
 template <bool smallest, class T>
 inline T row_extreme(const T* s, std::int64_t seen) {
