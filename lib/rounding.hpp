@@ -1,4 +1,4 @@
-// rounding.hpp: how the processor rounds while a task runs.
+// rounding.hpp: how the processor rounds within a call; a mode of each thread.
 #pragma once
 
 #if defined(__x86_64__)

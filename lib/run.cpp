@@ -78,7 +78,6 @@ void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body bo
     const double cost = threads > 1 ? schedule.total_cost() : 0;
     const bool is_short = cost < Crowding::kShortCost;
     if (threads == 1 || (is_short && crowding.crowded())) {
-        const Rounding rounding;
         for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);
         return;
     }
@@ -237,6 +236,7 @@ int thread_count(int wanted) {
 template <class T>
 void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
          std::byte* workspace) {
+    const Rounding rounding;
     const ForwardSchedule& s = plan.schedule;
     const ForwardCall<T> call = forward_call<T>(plan, p, a, workspace);
     run_tasks(
@@ -266,6 +266,7 @@ void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, 
 template <class T>
 void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
          std::byte* workspace) {
+    const Rounding rounding;
     const BackwardSchedule& s = plan.schedule;
     const std::int64_t groups = s.n.query_heads / s.n.joint_heads;
     const BackwardCall<T> call = backward_call<T>(plan, p, a, workspace);
