@@ -97,7 +97,7 @@ template <int rows, int lines, class T, class A>
     const auto add_column = [&](std::int64_t i, auto read) {
         Vec<T> right[lines];
 #pragma GCC unroll 8
-        for (int l = 0; l < lines; ++l) right[l] = read(line[l] + i);
+        for (int l = 0; l < lines; ++l) right[l] = in_register(read(line[l] + i));
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
             T* const to = c + (row + r) * c_stride + i;

@@ -53,6 +53,18 @@ inline void store(T* to, Vec<T> x) {
     x.store_unaligned(to);
 }
 
+// x in a register: g++ would else load it again for each product that it is in.
+template <class T>
+inline Vec<T> in_register(Vec<T> x) {
+    typename Vec<T>::register_type value = x;
+#if defined(__x86_64__)
+    asm("" : "+v"(value));
+#elif defined(__aarch64__)
+    asm("" : "+w"(value));
+#endif
+    return Vec<T>(value);
+}
+
 // The first `count` < width elements, then zeros; nothing beyond them is read.
 #if defined(__AVX512F__)
 inline Vec<float> load_first(const float* from, std::int64_t count) {
