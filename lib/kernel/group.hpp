@@ -67,7 +67,7 @@ inline Group<T> operator*(const Group<T>& a, const Group<T>& b) {
 }
 template <class T>
 inline Group<T> operator/(const Group<T>& a, const Group<T>& b) {
-    return each<Group<T>>([&](int i) { return a.v[i] / b.v[i]; });
+    return each<Group<T>>([&](int i) { return divide(a.v[i], b.v[i]); });
 }
 template <class T>
 inline GroupMask<T> operator<(const Group<T>& a, const Group<T>& b) {

@@ -44,8 +44,8 @@ template <>
 struct Coefficients<float> {
     // e^r = 1 + r + r^2 P(r) for |r| <= ln(2) / 2: relative error 3.2e-9.
     static constexpr float exp[] = {0.49999994f, 0.166665211f, 0.0416682586f, 0.00836866815f, 0.00138213031f};
-    static constexpr float exp_end = 88.02969f, exp_top = 88;  // 127 ln 2; e^top is finite
-    static constexpr float exp_round = 12582912 + 127;         // 1.5 * 2^23: adding it rounds to integer
+    static constexpr float exp_end = 88.02969f;         // 127 ln 2
+    static constexpr float exp_round = 12582912 + 127;  // 1.5 * 2^23: adding it rounds to integer
     // As one number 1.9e-9 too small; in two, the first of so few bits that its product with n is exact.
     static constexpr float ln2 = 0.693147182f, ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;
     // log(1 + t) = t N(t) / D(t) on [0, 1]: relative error 2.2e-8.
@@ -71,7 +71,7 @@ struct Coefficients<double> {
                                      0.0083333333334758598, 0.0013888888944296625, 0.00019841269544805626,
                                      2.4801492506957585e-5, 2.7557553606204201e-6, 2.7630434012573127e-7,
                                      2.5010089757750532e-8};
-    static constexpr double exp_end = 709.0895657128241, exp_top = 709;
+    static constexpr double exp_end = 709.0895657128241;
     static constexpr double exp_round = 6755399441055744 + 1023;  // 1.5 * 2^52
     static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
     // Relative error 6.6e-18.

@@ -151,6 +151,15 @@ inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
 }
 #endif
 
+// a / b. (xsimd 8 approximates it for floats on ARM.)
+template <class T>
+inline Vec<T> divide(Vec<T> a, Vec<T> b) {
+#if defined(__aarch64__)
+    if constexpr (sizeof(T) == 4) return vdivq_f32(a, b);
+#endif
+    return a / b;
+}
+
 // The larger (smaller) of bound and x; x where x is NaN. (xsimd's own answer to a NaN changed between
 // versions.)
 #if defined(__SSE2__)
