@@ -63,17 +63,22 @@ class PerRow {
     std::vector<double> values_;
 };
 
+template <class Body>
+void for_each_element(const Extents& extents, Body&& body) {
+    for (std::int64_t b = 0; b < extents.batch; ++b)
+        for (std::int64_t h = 0; h < extents.heads; ++h)
+            for (std::int64_t i = 0; i < extents.rows; ++i)
+                for (std::int64_t d = 0; d < extents.features; ++d) body(b, h, i, d);
+}
+
 // The largest of value(b, h, i, d) in each row of a tensor with these extents.
 template <class Value>
 PerRow largest_per_row(const Extents& extents, Slot slot, Value&& value) {
     PerRow most(extents, is_array(slot));
-    for (std::int64_t b = 0; b < extents.batch; ++b)
-        for (std::int64_t h = 0; h < extents.heads; ++h)
-            for (std::int64_t i = 0; i < extents.rows; ++i)
-                for (std::int64_t d = 0; d < extents.features; ++d) {
-                    double& x = most.at(b, h, i, d);
-                    x = std::max(x, value(b, h, i, d));
-                }
+    for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
+        double& x = most.at(b, h, i, d);
+        x = std::max(x, value(b, h, i, d));
+    });
     return most;
 }
 
@@ -121,35 +126,38 @@ struct Truth {
         run_reference(plain);
         Call<Wide<T>> with_lse = exact;
         if (input.direction == Direction::forward) add_lse(with_lse);
-        Magnitudes<Wide<T>> magnitudes(with_lse, kEpsilon);
+        Magnitudes<Wide<T>> magnitudes(with_lse, kPrecision);
         for (const Slot slot : outputs(input.direction))
             if (input[slot].present()) allow(slot, plain, magnitudes);
     }
 
   private:
-    static constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
-    // What a long sum may lose of the sum of its magnitudes, where plain loops lose more: 6e-6 in float32.
-    static constexpr double kSumTolerance = 6e-6 / 0x1p-24 * (kEpsilon / 2);
+    static constexpr Precision kPrecision = {std::numeric_limits<T>::epsilon()};
 
-    // The error allowed is a small multiple of the error that plain loops in T make, or what sums may lose;
-    // and a floor, as plain loops may be exact by luck: 4 units in the last place of the sum of magnitudes,
-    // what becomes of the row when its scores are rounded, and what is lost by flushing.
+    // The error allowed is a small multiple of the error that plain loops in T make, which may be nothing by
+    // luck and so is taken with what the roundings of the sum may come to; or what a long sum may lose, where
+    // that is less; and a floor: 4 units in the last place of the sum of magnitudes, and what becomes of the
+    // row when its scores are rounded and small numbers flushed.
     void allow(Slot slot, Call<T>& plain, Magnitudes<Wide<T>>& magnitudes) {
         const Extents& extents = exact[slot].extents();
-        const auto largest_of = [&](Tensor<Wide<T>>& tensor, Wide<T> unit) {
-            return largest_per_row(extents, slot, [&](auto b, auto h, auto i, auto d) {
-                return static_cast<double>(unit * tensor.row(b, h, i)[d]);
-            });
-        };
-        constexpr T smallest = std::numeric_limits<T>::min();
-        PerRow by_plain = errors_per_row(plain, exact, slot), terms = largest_of(magnitudes.terms[slot], 1);
-        PerRow moved = largest_of(magnitudes.moved[slot], 1);
-        PerRow flushed = largest_of(magnitudes.flushed[slot], smallest);
+        PerRow by_plain = errors_per_row(plain, exact, slot), largest(extents, is_array(slot));
+        PerRow rounding = largest, floor = largest;
         const double multiple = input.direction == Direction::forward ? 2 : 3;
+        const auto raise = [](double& most, Wide<T> x) { most = std::max(most, static_cast<double>(x)); };
+        for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
+            const TermSum<Wide<T>>& sum = magnitudes.sum(slot, b, h, i, d);
+            const Term<Wide<T>>& all = sum.all();
+            const Wide<T> flushed = std::numeric_limits<T>::min() * (1 + all.flushed);
+            raise(largest.at(b, h, i, d), all.magnitude);
+            raise(rounding.at(b, h, i, d), slot == LSE ? 0 : sum.rounding(kPrecision));
+            raise(floor.at(b, h, i, d), 4 * kPrecision.epsilon * all.magnitude + all.moved + flushed);
+            // A normaliser that may be flushed altogether may leave any lse.
+            if (slot == LSE && flushed > 0.25) floor.at(b, h, i, d) = std::numeric_limits<double>::infinity();
+        });
         allowed[slot] = largest_per_row(extents, slot, [&](auto b, auto h, auto i, auto d) {
-            const double sum = terms.at(b, h, i, d);
-            return std::min(multiple * by_plain.at(b, h, i, d), kSumTolerance * sum) + 4 * kEpsilon * sum +
-                   moved.at(b, h, i, d) + flushed.at(b, h, i, d) + smallest;
+            return std::min(multiple * by_plain.at(b, h, i, d) + rounding.at(b, h, i, d),
+                            kPrecision.sum_tolerance() * largest.at(b, h, i, d)) +
+                   floor.at(b, h, i, d);
         });
     }
 
@@ -185,9 +193,11 @@ Worst worst_of(Call<T>& got, Truth<T>& truth, Slot slot) {
         const T* x = got[slot].row(b, h, i);
         for (std::int64_t d = 0; d < truth.exact[slot].extents().features; ++d) {
             const double allowed = truth.allowed[slot].at(b, h, i, d), error = distance(x[d], want[d]);
-            const double share = error == 0               ? 0
-                                 : std::isfinite(allowed) ? error / allowed
-                                                          : std::numeric_limits<double>::infinity();
+            const bool bounded = std::isfinite(allowed) || slot == LSE;
+            const double share = error == 0            ? 0
+                                 : !bounded            ? std::numeric_limits<double>::infinity()
+                                 : std::isinf(allowed) ? 0
+                                                       : error / allowed;
             if (share > worst.share)
                 worst = {slot,  b,       h,    i, d, static_cast<double>(x[d]), static_cast<double>(want[d]),
                          error, allowed, share};

@@ -14,6 +14,7 @@
 
 #include "tests/call.hpp"
 #include "tests/child.hpp"
+#include "tests/effort.hpp"
 #include "tests/every.hpp"
 #include "tests/spec.hpp"
 
@@ -141,6 +142,7 @@ TEST_P(FloatingPoint, results_do_not_depend_on_the_settings) {
 // may meet any of them on the way, in what it reads beyond its data of a workspace if nowhere else. In a
 // child, as it would end.
 TEST_P(FloatingPoint, traps_of_the_caller_do_not_catch_a_call) {
+    if (sanitized()) GTEST_SKIP() << "a sanitizer may meet them itself";
     if (!is_child()) {
         EXPECT_TRUE(passes_in_child({}));
         return;

@@ -2,69 +2,50 @@
 // moves when what is computed on the way is rounded, or flushed to zero.
 //
 // All by plain loops over the weights of the reference, element by element:
-//   terms     the sum of the magnitudes of an element's terms: of o, p |v|; of dq, |ds| |k|, where |ds| is
-//             |p'| (|dp| + |delta|), and |dp| and |delta| are sums of magnitudes themselves
-//   moved     what becomes of the element when each product and each sum in the argument x = s + b - L of its
-//   weights
-//             moves by 2 units in the last place: in quadrature within one x, as the roundings of a sum are
-//             independent; straight over the keys, as those of equal keys are not. p and p' are taken at both
-//             ends
-//   flushed   in units of the smallest normal number: a product or a sum that would be denormal may come out
+//   magnitude  of o, the sum of p |v|; of dq, of |ds| |k|, where |ds| is |p'| (|dp| + |delta|), and |dp| and
+//   |delta| are
+//              sums of magnitudes themselves
+//   moved      what becomes of the element when each product and each sum in the argument x = s + b - L of
+//   its weights
+//              moves by 2 units in the last place: in quadrature within one x, as the roundings of a sum are
+//              independent; straight over the keys, as those of equal keys are not. p and p' are taken at
+//              both ends
+//   flushed    in units of the smallest normal number: a product or a sum that would be denormal may come out
 //   as 0, an
-//             error of less than one unit, which reaches the result by the factors that it meets
+//              error of less than one unit, which reaches the result by the factors that it meets
 //
 // Where results are flushed, in these units, with w for the factor of a row's weights (1/Z for softplus):
-//   x         each of the key_dim products, times the scale, and the sum       (key_dim + 1) max(1, |scale|)
-//   p         phi, the product with w, a rescale in between; what x lost       3 max(1, |w|) + |p'| of x
-//   p'        the same; no phi'' here is beyond 2                              3 max(1, |w|) + 2 |w| of x
-//   dp, delta one for each product                                             value_dim, heads x value_dim +
-//   1 ds        what p', dp and delta lost, each times the other factor
+//   x          each of the key_dim products, times the scale, and the sum       (key_dim + 1) max(1, |scale|)
+//   p          phi, the product with w, a rescale in between; what x lost       3 max(1, |w|) + |p'| of x
+//   p'         the same; no phi'' here is beyond 2                              3 max(1, |w|) + 2 |w| of x
+//   dp, delta  one for each product                                             value_dim, heads x value_dim
+//   + 1 ds         what p', dp and delta lost, each times the other factor
 // and one more for each sum that a term is added to.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstdint>
+#include <cstddef>
 #include <limits>
 #include <type_traits>
 #include <vector>
 
 #include "reference/scores.hpp"
 #include "tests/call.hpp"
+#include "tests/term_sum.hpp"
 
 namespace hone::test {
 
 template <class S>
-struct Magnitude {
-    S terms = 0, moved = 0, flushed = 0;
-
-    Magnitude& operator+=(const Magnitude& more) {
-        terms += more.terms;
-        moved += more.moved;
-        flushed += more.flushed;
-        return *this;
-    }
-    // As a term of a sum, whose own product may be flushed.
-    Magnitude times(S factor) const {
-        const S x = std::abs(factor);
-        return {x * terms, x * moved, x * flushed + 1};
-    }
-};
-
-// The magnitudes of a call's results, each tensor in the layout of the result's.
-template <class S>
 class Magnitudes {
   public:
-    // `call` has its true lse, whether it is asked for or not; `epsilon` is that of the type which is judged.
-    Magnitudes(Call<S>& call, double epsilon)
-        : call_(call), args_(call.backward_args()), two_ulp_(2 * static_cast<S>(epsilon)) {
-        for (const Slot slot : outputs(call.direction)) {
-            if (!call[slot].present()) continue;
-            terms[slot] = moved[slot] = flushed[slot] = call[slot];
-            for (Tensor<S>* tensor : {&terms[slot], &moved[slot], &flushed[slot]})
-                tensor->fill([] { return S(0); });
-        }
+    // `call` has its true lse, whether it is asked for or not.
+    Magnitudes(Call<S>& call, Precision precision)
+        : call_(call), args_(call.backward_args()), precision_(precision) {
+        for (const Slot slot : outputs(call.direction))
+            call[slot].for_each_row([&](auto b, auto h, auto i, auto) {
+                const auto end = static_cast<std::size_t>(at(slot, b, h, i) + call[slot].extents().features);
+                if (sums_[slot].size() < end) sums_[slot].resize(end);
+            });
         reference::visit(call.problem.activation, [&]<class A>(A) {
             const std::int64_t heads = reference::heads_per_group<A>(call.problem);
             for (std::int64_t b = 0; b < call.problem.batch; ++b)
@@ -73,7 +54,9 @@ class Magnitudes {
         });
     }
 
-    std::array<Tensor<S>, SLOTS> terms, moved, flushed;
+    const TermSum<S>& sum(Slot slot, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t d) {
+        return sums_[slot][static_cast<std::size_t>(at(slot, b, h, i) + d)];
+    }
 
   private:
     // p = factor phi(x), x = s + bias - origin.
@@ -81,68 +64,78 @@ class Magnitudes {
         S lse = 0, origin = 0, factor = 1;
     };
     struct Weight {
-        Magnitude<S> p, slope;
+        Term<S> p, slope;
     };
     // A row of a result: of no features where the result is not wanted.
     struct Row {
-        S *terms = nullptr, *moved = nullptr, *flushed = nullptr;
+        TermSum<S>* sums = nullptr;
         std::int64_t features = 0;
-
-        void add(std::int64_t d, const Magnitude<S>& term) const {
-            terms[d] += term.terms;
-            moved[d] += term.moved;
-            flushed[d] += term.flushed;
-        }
-        // Adds term x factors x scale.
-        void add(const Magnitude<S>& term, const S* factors, S scale = 1) const {
-            for (std::int64_t d = 0; d < features; ++d) add(d, term.times(factors[d]).times(scale));
-        }
     };
 
+    // Where a row lies among the sums of its slot: as in memory, so that what is broadcast is one.
+    std::int64_t at(Slot slot, std::int64_t b, std::int64_t h, std::int64_t i) {
+        return call_[slot].row(b, h, i) - call_[slot].data();
+    }
     Row row(Slot slot, std::int64_t b, std::int64_t h, std::int64_t i) {
         if (!call_[slot].present()) return {};
-        return {terms[slot].row(b, h, i), moved[slot].row(b, h, i), flushed[slot].row(b, h, i),
-                call_[slot].extents().features};
+        return {sums_[slot].data() + at(slot, b, h, i), call_[slot].extents().features};
     }
-    // One of an array of numbers.
-    void add(Slot slot, std::int64_t n, const Magnitude<S>& term) {
-        if (const Row array = row(slot, 0, 0, 0); array.features > 0) array.add(n, term);
+    // Adds term x factors x scale.
+    void add(const Row& to, const Term<S>& term, const S* factors, S scale = 1) {
+        for (std::int64_t d = 0; d < to.features; ++d)
+            to.sums[d].add(term.times(factors[d]).times(scale), precision_);
     }
+    // To one of an array of numbers.
+    void add(Slot slot, std::int64_t n, const Term<S>& term) {
+        if (const Row array = row(slot, 0, 0, 0); array.features > 0) array.sums[n].add(term, precision_);
+    }
+    S two_ulp() const { return 2 * static_cast<S>(precision_.epsilon); }
 
     template <class A>
     void add_row(std::int64_t b, std::int64_t group, std::int64_t i) {
         const hone_problem& p = call_.problem;
-        const std::int64_t heads = reference::heads_per_group<A>(p), keys = reference::visible_keys(p, i);
-        const std::int64_t at = reference::lse_index<A>(p, b, group, i);
+        const std::int64_t heads = reference::heads_per_group<A>(p), first = group * heads,
+                           last = first + heads;
         RowConstants constant;
-        if constexpr (A::normalised) constant.lse = call_[LSE].data()[at];
+        if constexpr (A::normalised)
+            constant.lse = call_[LSE].data()[reference::lse_index<A>(p, b, group, i)];
         if (constant.lse == -reference::infinity<S>) return;
         if constexpr (!A::normalised)
-            constant.factor = reference::weight<A, S>(p, keys);
+            constant.factor = reference::weight<A, S>(p, reference::visible_keys(p, i));
         else if constexpr (A::exponential)
             constant.origin = constant.lse;
         else
             constant.factor = std::exp(-constant.lse);
-        const std::int64_t first = group * heads, last = first + heads;
         if (call_.direction == Direction::forward) {
-            S moved_sum = 0;  // of all weights that share the normaliser
-            for (std::int64_t h = first; A::normalised && h < last; ++h) {
-                set_weights<A>(b, h, i, constant);
-                for (const Weight& weight : weights_) moved_sum += weight.p.moved;
-            }
+            const S moved = A::normalised ? normaliser_moved<A>(b, group, i, constant) : S(0);
             for (std::int64_t h = first; h < last; ++h) {
-                if (heads > 1 || !A::normalised) set_weights<A>(b, h, i, constant);
-                add_o(b, h, i, moved_sum, std::max(S(1), std::abs(constant.factor)));
+                set_weights<A>(b, h, i, constant);
+                add_o(b, h, i, moved, std::max(S(1), std::abs(constant.factor)));
             }
-            const S lost = 1 + static_cast<S>(heads * keys) * std::max(S(1), constant.factor);
-            add(LSE, at, {1 + std::abs(constant.lse), moved_sum, lost});
             return;
         }
-        const Magnitude<S> delta = A::normalised ? delta_of<A>(b, group, i, constant.lse) : Magnitude<S>{};
+        const Term<S> delta = A::normalised ? delta_of<A>(b, group, i, constant.lse) : Term<S>{};
         for (std::int64_t h = first; h < last; ++h) {
             set_weights<A>(b, h, i, constant);
             add_gradients<A>(b, h, i, delta);
         }
+    }
+
+    // The share of itself by which a row's normaliser moves, and its lse with it.
+    template <class A>
+    S normaliser_moved(std::int64_t b, std::int64_t group, std::int64_t i, const RowConstants& constant) {
+        const std::int64_t heads = reference::heads_per_group<A>(call_.problem);
+        TermSum<S> normaliser;
+        for (std::int64_t h = group * heads; h < (group + 1) * heads; ++h) {
+            set_weights<A>(b, h, i, constant);
+            for (const Weight& weight : weights_) normaliser.add(weight.p, precision_);
+        }
+        const S moved = normaliser.all().moved + normaliser.rounding(precision_);
+        const S lost =
+            1 + static_cast<S>(heads) * static_cast<S>(weights_.size()) * std::max(S(1), constant.factor);
+        add(LSE, reference::lse_index<A>(call_.problem, b, group, i),
+            {constant.lse, 1 + std::abs(constant.lse), moved, lost});
+        return moved;
     }
 
     // The arguments of a row's weights, and how far they move.
@@ -167,7 +160,7 @@ class Magnitudes {
             const S squared =
                 scale * scale * squares + s * s + bias * bias + x * x + constant.lse * constant.lse;
             moves_[j] =
-                std::isfinite(x) ? two_ulp_ * std::sqrt(squared) : 0;  // infinities stay where they are
+                std::isfinite(x) ? two_ulp() * std::sqrt(squared) : 0;  // infinities stay where they are
         }
     }
 
@@ -178,17 +171,21 @@ class Magnitudes {
         set_arguments<A>(b, h, i, constant);
         const S lost = static_cast<S>(p.key_dim + 1) * std::max(S(1), std::abs(reference::scale<S>(p)));
         const S w = std::abs(constant.factor), own = 3 * std::max(S(1), w);
+        // Where L is not in the argument, it is in the factor.
+        const S factor_moved = constant.origin == constant.lse ? 0 : two_ulp() * std::abs(constant.lse);
         weights_.resize(arguments_.size());
         for (std::size_t j = 0; j < weights_.size(); ++j) {
             const S x = arguments_[j], move = moves_[j];
             const Dual here = A::phi(Dual(x, 1)), above = A::phi(Dual(x + move, 1)),
                        below = A::phi(Dual(x - move, 1));
             const auto moved = [&](S Dual::*part) {
-                return w * std::max(std::abs(above.*part - here.*part), std::abs(below.*part - here.*part));
+                return w * (std::max(std::abs(above.*part - here.*part), std::abs(below.*part - here.*part)) +
+                            factor_moved * std::abs(here.*part));
             };
-            const S slope = w * std::abs(here.slope);
-            weights_[j] = {{w * magnitude_of_phi<A>(x, here.value), moved(&Dual::value), own + slope * lost},
-                           {slope, moved(&Dual::slope), own + 2 * w * lost}};
+            const S p_slope = w * std::abs(here.slope);
+            weights_[j] = {{constant.factor * here.value, w * magnitude_of_phi<A>(x, here.value),
+                            moved(&Dual::value), own + p_slope * lost},
+                           {constant.factor * here.slope, p_slope, moved(&Dual::slope), own + 2 * w * lost}};
         }
     }
 
@@ -199,38 +196,48 @@ class Magnitudes {
         return std::abs(phi);
     }
 
-    // A sum of weights that moves takes each of them along. Sums may be multiplied by the factor at last.
-    void add_o(std::int64_t b, std::int64_t h, std::int64_t i, S moved_sum, S factor) {
+    // A normaliser that moves takes each weight along. Sums may be multiplied by the factor at last.
+    void add_o(std::int64_t b, std::int64_t h, std::int64_t i, S normaliser_moved, S factor) {
         const std::int64_t g = reference::kv_head(call_.problem, h);
         const Row o = row(O, b, h, i);
         for (std::size_t j = 0; j < weights_.size(); ++j) {
-            Magnitude<S> p = weights_[j].p;
-            p.moved += moved_sum * p.terms;
-            o.add(p, call_[call_.v_is_k ? K : V].row(b, g, static_cast<std::int64_t>(j)));
-            for (std::int64_t d = 0; d < o.features; ++d) o.flushed[d] += factor;
+            Term<S> p = weights_[j].p;
+            p.moved += normaliser_moved * p.magnitude;
+            const S* const v = call_[call_.v_is_k ? K : V].row(b, g, static_cast<std::int64_t>(j));
+            for (std::int64_t d = 0; d < o.features; ++d) {
+                Term<S> product = p.times(v[d]);
+                product.flushed += factor;
+                o.sums[d].add(product, precision_);
+            }
         }
     }
 
-    // dlse - delta, of which dsink takes its part.
+    // delta - dlse, of which dsink takes its part.
     template <class A>
-    Magnitude<S> delta_of(std::int64_t b, std::int64_t group, std::int64_t i, S lse) {
+    Term<S> delta_of(std::int64_t b, std::int64_t group, std::int64_t i, S lse) {
         const std::int64_t heads = reference::heads_per_group<A>(call_.problem);
-        Magnitude<S> delta = {0, 0, 1};
-        if (call_[DLSE].present())
-            delta.terms = std::abs(call_[DLSE].data()[reference::lse_index<A>(call_.problem, b, group, i)]);
+        Term<S> delta = {0, 0, 0, 1};
+        if (call_[DLSE].present()) {
+            const S dlse = call_[DLSE].data()[reference::lse_index<A>(call_.problem, b, group, i)];
+            delta += {-dlse, std::abs(dlse), 0, 0};
+        }
         for (std::int64_t h = group * heads; h < (group + 1) * heads; ++h)
-            for (std::int64_t d = 0; d < call_.problem.value_dim; ++d)
-                delta += {std::abs(call_[DOUT].row(b, h, i)[d] * call_[O].row(b, h, i)[d]), 0, 1};
+            for (std::int64_t d = 0; d < call_.problem.value_dim; ++d) {
+                const S product = call_[DOUT].row(b, h, i)[d] * call_[O].row(b, h, i)[d];
+                delta += {product, std::abs(product), 0, 1};
+            }
         if (call_[DSINK].present()) {
             const S sink = call_[SINK].data()[group], p = reference::exp_above(sink, lse);
-            const S move = std::isinf(lse) ? S(0) : two_ulp_ * std::hypot(sink, lse);
-            add(DSINK, group, {p * delta.terms, p * move * delta.terms, p * delta.flushed + delta.terms + 1});
+            const S move = std::isinf(lse) ? S(0) : two_ulp() * std::hypot(sink, lse);
+            add(DSINK, group,
+                {-p * delta.value, p * delta.magnitude, p * move * delta.magnitude,
+                 p * delta.flushed + delta.magnitude + 1});
         }
         return delta;
     }
 
     template <class A>
-    void add_gradients(std::int64_t b, std::int64_t h, std::int64_t i, const Magnitude<S>& delta) {
+    void add_gradients(std::int64_t b, std::int64_t h, std::int64_t i, const Term<S>& delta) {
         const hone_problem& p = call_.problem;
         const std::int64_t g = reference::kv_head(p, h);
         const S scale = reference::scale<S>(p);
@@ -238,14 +245,16 @@ class Magnitudes {
         const Row dq = row(DQ, b, h, i);
         for (std::int64_t j = 0; j < std::ssize(weights_); ++j) {
             const S *const k = call_[K].row(b, g, j), *const v = call_[call_.v_is_k ? K : V].row(b, g, j);
-            Magnitude<S> other = delta;  // |dp| + |delta|
-            for (std::int64_t d = 0; d < p.value_dim; ++d) other += {std::abs(dout[d] * v[d]), 0, 1};
+            Term<S> other = {-delta.value, delta.magnitude, 0, delta.flushed};  // dp - delta
+            for (std::int64_t d = 0; d < p.value_dim; ++d)
+                other += {dout[d] * v[d], std::abs(dout[d] * v[d]), 0, 1};
             const auto& [weight, slope] = weights_[j];
-            const Magnitude<S> ds = {slope.terms * other.terms, slope.moved * other.terms,
-                                     slope.terms * other.flushed + slope.flushed * other.terms + 1};
-            row(DV, b, g, j).add(weight, dout);
-            row(DK, b, g, j).add(ds, q, scale);
-            dq.add(ds, k, scale);
+            const Term<S> ds = {slope.value * other.value, slope.magnitude * other.magnitude,
+                                slope.moved * other.magnitude,
+                                slope.magnitude * other.flushed + slope.flushed * other.magnitude + 1};
+            add(row(DV, b, g, j), weight, dout);
+            add(row(DK, b, g, j), ds, q, scale);
+            add(dq, ds, k, scale);
             if (A::takes_log_prior) add(DLOG_PRIOR, h, ds.times(1));
             if (A::takes_shift) add(DSHIFT, h, ds.times(1));
         }
@@ -253,7 +262,8 @@ class Magnitudes {
 
     Call<S>& call_;
     const hone_backward_args args_;
-    const S two_ulp_;
+    const Precision precision_;
+    std::array<std::vector<TermSum<S>>, SLOTS> sums_;
     std::vector<S> arguments_, moves_;
     std::vector<Weight> weights_;
 };

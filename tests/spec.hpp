@@ -1,6 +1,7 @@
 // spec.hpp: the description of a call (shape, layout, options), and the random call that it describes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <hone/hone.hpp>
@@ -25,6 +26,7 @@ struct Spec {
 
     bool bnhd = false;
     std::int64_t padding = 0, offset = 0;  // as in Layout
+    bool mixed = false;                    // instead, each tensor has a layout of its own, drawn at random
     Shared share_q = {}, share_k = {}, share_v = {}, share_dout = {};
     // The gradient of a shared input has a stride of 0 there too, but on these axes: one for each use.
     Shared keep_q = {}, keep_k = {}, keep_v = {};
@@ -35,8 +37,10 @@ struct Spec {
     std::int64_t group_heads = 0;
     double softmax_n = 1, scale = 0, weight = 0;
     unsigned gradients = ALL_GRADIENTS;
-    double amplitude = 1;  // of q: scores of the order of amplitude
-    bool quick = false;    // part of the reduced sweep
+    double amplitude = 1;                                  // of q: scores of the order of amplitude
+    double size_v = 1, size_dout = 1, size_parameter = 1;  // of the others
+    bool grid = true;    // scores are kept away from 0 where a slope may jump there
+    bool quick = false;  // part of the reduced sweep
 };
 
 // Whether the activation takes what the spec gives.
@@ -107,6 +111,35 @@ void fill_grid(const Spec& spec, Random& random, Call<T>& call) {
         });
 }
 
+// Makes the tensors that a spec describes.
+template <class T>
+class TensorMaker {
+  public:
+    explicit TensorMaker(const Spec& spec) : spec_(spec), random_(spec.name + "_layout") {}
+
+    Tensor<T> tensor(const Extents& extents, const Shared& share = {}) {
+        Layout layout = {spec_.bnhd, spec_.padding, spec_.offset, share.batch, share.heads, share.rows};
+        if (spec_.mixed) {
+            layout.bnhd = random_.integer(0, 1) == 1;
+            layout.padding = std::max<std::int64_t>(random_.integer(-9, 9), 0);
+            layout.offset = std::max<std::int64_t>(random_.integer(-15, 15), 0);
+        }
+        return Tensor<T>(extents, layout);
+    }
+    // The gradient of a shared input, summed but on the axes of `keep`.
+    Tensor<T> gradient(const Extents& extents, const Shared& share, const Shared& keep) {
+        return tensor(extents,
+                      {share.batch && !keep.batch, share.heads && !keep.heads, share.rows && !keep.rows});
+    }
+    Tensor<T> array(std::int64_t n) {
+        return Tensor<T>({1, 1, 1, n}, {.offset = spec_.mixed ? random_.integer(0, 3) : spec_.offset});
+    }
+
+  private:
+    const Spec& spec_;
+    Random random_;
+};
+
 // The call with random inputs and poisoned outputs; o and lse of a backward call are left to be computed.
 template <class T>
 Call<T> make_call(const Spec& spec, hone_activation activation, Direction direction) {
@@ -115,49 +148,46 @@ Call<T> make_call(const Spec& spec, hone_activation activation, Direction direct
     call.direction = direction;
     call.problem = problem_of(spec, activation, scalar_dtype<T>);
     call.v_is_k = spec.v_is_k;
-    const auto layout = [&](const Shared& share) {
-        return Layout{spec.bnhd, spec.padding, spec.offset, share.batch, share.heads, share.rows};
-    };
+    TensorMaker<T> make(spec);
     const Extents q = {spec.batch, spec.query_heads, spec.queries, spec.key_dim};
     const Extents k = {spec.batch, spec.kv_heads, spec.keys, spec.key_dim};
     const Extents v = {spec.batch, spec.kv_heads, spec.keys, spec.value_dim};
     const Extents o = {spec.batch, spec.query_heads, spec.queries, spec.value_dim};
-    const auto array = [&](std::int64_t n) { return Tensor<T>({1, 1, 1, n}, {.offset = spec.offset}); };
     const std::int64_t group = !info.joint ? 1 : spec.group_heads ? spec.group_heads : spec.query_heads;
     const std::int64_t groups = group == 0 ? 0 : spec.query_heads / group;
     const bool backward = direction == Direction::backward;
 
-    call[Q] = Tensor<T>(q, layout(spec.share_q));
-    call[K] = Tensor<T>(k, layout(spec.share_k));
-    if (!spec.v_is_k) call[V] = Tensor<T>(v, layout(spec.share_v));
-    if (!backward || info.normalised) call[O] = Tensor<T>(o, layout({}));
-    if (info.normalised && (backward || spec.lse)) call[LSE] = array(spec.batch * groups * spec.queries);
-    if (spec.sink) call[SINK] = array(groups);
-    if (spec.log_prior) call[LOG_PRIOR] = array(spec.query_heads);
-    if (spec.shift) call[SHIFT] = array(spec.query_heads);
+    call[Q] = make.tensor(q, spec.share_q);
+    call[K] = make.tensor(k, spec.share_k);
+    if (!spec.v_is_k) call[V] = make.tensor(v, spec.share_v);
+    if (!backward || info.normalised) call[O] = make.tensor(o);
+    if (info.normalised && (backward || spec.lse)) call[LSE] = make.array(spec.batch * groups * spec.queries);
+    if (spec.sink) call[SINK] = make.array(groups);
+    if (spec.log_prior) call[LOG_PRIOR] = make.array(spec.query_heads);
+    if (spec.shift) call[SHIFT] = make.array(spec.query_heads);
     if (backward) {
-        call[DOUT] = Tensor<T>(o, layout(spec.share_dout));
-        if (spec.dlse) call[DLSE] = array(spec.batch * groups * spec.queries);
-        const auto gradient = [&](const Shared& share, const Shared& keep) {
-            return layout({share.batch && !keep.batch, share.heads && !keep.heads, share.rows && !keep.rows});
-        };
-        if (spec.gradients & WITH_DQ) call[DQ] = Tensor<T>(q, gradient(spec.share_q, spec.keep_q));
-        if (spec.gradients & WITH_DK) call[DK] = Tensor<T>(k, gradient(spec.share_k, spec.keep_k));
+        call[DOUT] = make.tensor(o, spec.share_dout);
+        if (spec.dlse) call[DLSE] = make.array(spec.batch * groups * spec.queries);
+        if (spec.gradients & WITH_DQ) call[DQ] = make.gradient(q, spec.share_q, spec.keep_q);
+        if (spec.gradients & WITH_DK) call[DK] = make.gradient(k, spec.share_k, spec.keep_k);
         if (spec.gradients & WITH_DV)
-            call[DV] = Tensor<T>(v, gradient(spec.v_is_k ? spec.share_k : spec.share_v, spec.keep_v));
+            call[DV] = make.gradient(v, spec.v_is_k ? spec.share_k : spec.share_v, spec.keep_v);
         if (spec.gradients & WITH_PARAMETERS) {
-            if (spec.sink) call[DSINK] = array(groups);
-            if (info.takes_log_prior) call[DLOG_PRIOR] = array(spec.query_heads);
-            if (info.takes_shift) call[DSHIFT] = array(spec.query_heads);
+            if (spec.sink) call[DSINK] = make.array(groups);
+            if (info.takes_log_prior) call[DLOG_PRIOR] = make.array(spec.query_heads);
+            if (info.takes_shift) call[DSHIFT] = make.array(spec.query_heads);
         }
     }
 
     Random random(spec.name);
-    for (const Slot slot : {Q, K, V, DOUT, SINK, LOG_PRIOR, SHIFT, DLSE}) {
-        const double size = slot == Q ? 2 * spec.amplitude : 2;
-        if (call[slot].present()) call[slot].fill([&] { return static_cast<T>(size * random.symmetric()); });
-    }
-    if (backward && !info.normalised) fill_grid(spec, random, call);
+    const auto fill = [&](Slot slot, double size) {
+        if (call[slot].present())
+            call[slot].fill([&] { return static_cast<T>(2 * size * random.symmetric()); });
+    };
+    fill(Q, spec.amplitude), fill(K, 1), fill(V, spec.size_v), fill(DOUT, spec.size_dout);
+    for (const Slot slot : {SINK, LOG_PRIOR, SHIFT}) fill(slot, spec.size_parameter);
+    fill(DLSE, spec.size_dout);
+    if (backward && !info.normalised && spec.grid) fill_grid(spec, random, call);
     return call;
 }
 

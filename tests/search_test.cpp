@@ -1,0 +1,91 @@
+// search_test.cpp: a seeded search through the whole space of problems against the reference: options,
+// shapes, broadcasts, layouts, sizes, threads and implementations together.
+//
+// HONE_TEST_SEARCH=123 runs problem 123 alone, HONE_TEST_SEARCH=0-2999 the first 3000.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <hone/hone.hpp>
+#include <sstream>
+#include <string>
+
+#include "tests/accuracy.hpp"
+#include "tests/effort.hpp"
+#include "tests/search_spec.hpp"
+
+namespace hone::test {
+namespace {
+
+// What is wrong with one call on one implementation; empty where nothing is.
+template <class T>
+std::string fault_of(Truth<T>& truth, const SearchProblem& problem, const std::string& isa) {
+    std::ostringstream what;
+    Call<T> first;
+    for (const int turn : {0, 1}) {
+        Call<T> call = truth.input;
+        call.problem.isa = isa.c_str();
+        call.problem.threads = problem.threads[turn];
+        if (run(call) != HONE_OK) return "is refused: " + std::string(hone_last_error());
+        for (int slot = 0; slot < SLOTS; ++slot) {
+            const bool output = is_output(call.direction, slot);
+            if (output ? !call.tensors[slot].surroundings_intact()
+                       : !call.tensors[slot].same_bytes(truth.input.tensors[slot]))
+                return std::string(slot_names[slot]) + ": is written where it should not be";
+        }
+        for (const Slot slot : outputs(call.direction)) {
+            if (!call[slot].present()) continue;
+            if (turn == 0) {
+                const Worst worst = worst_of(call, truth, slot);
+                if (worst.share > 1) what << worst << " (" << worst.share << " times); ";
+            } else if (!call[slot].same_bytes(first[slot])) {
+                what << slot_names[slot] << " has other bits on other threads; ";
+            }
+        }
+        if (turn == 0) first = call;
+    }
+    return what.str();
+}
+
+template <class T>
+std::string fault_of(const SearchProblem& problem) {
+    std::string faults;
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        Truth<T> truth(make_call<T>(problem.spec, problem.activation, direction));
+        for (const std::string& isa : available_isas())
+            if (const std::string fault = fault_of(truth, problem, isa); !fault.empty())
+                faults += (direction == Direction::forward ? "\n    forward, " : "\n    backward, ") + isa +
+                          ": " + fault;
+    }
+    return faults;
+}
+
+struct Range {
+    std::int64_t first, last;
+};
+
+Range problems_asked_for() {
+    if (const char* asked = std::getenv("HONE_TEST_SEARCH")) {
+        char* rest = nullptr;
+        const std::int64_t first = std::strtoll(asked, &rest, 10);
+        return {first, *rest == '-' ? std::strtoll(rest + 1, nullptr, 10) : first};
+    }
+    return {0, (thorough() ? 20000 : quick() ? 30 : 500) - 1};
+}
+
+TEST(Search, no_problem_is_off_by_more_than_its_bounds) {
+    const auto [first, last] = problems_asked_for();
+    std::int64_t faulty = 0;
+    for (std::int64_t n = first; n <= last; ++n) {
+        const SearchProblem problem = SearchDraw(n).problem();
+        const std::string fault =
+            problem.dtype == HONE_FLOAT32 ? fault_of<float>(problem) : fault_of<double>(problem);
+        if (fault.empty()) continue;
+        if (++faulty <= 20 || first != 0)
+            ADD_FAILURE() << "problem " << n << ": " << line_of(problem) << fault;
+    }
+    EXPECT_EQ(faulty, 0) << "of " << last - first + 1 << " problems are off; the first 20 are above";
+}
+
+}  // namespace
+}  // namespace hone::test
