@@ -37,13 +37,13 @@ std::int64_t Accumulator::contributions(std::int64_t of_key_blocks) const {
     return (sums_batch ? batch : 1) * (sums_heads ? kv_heads : 1) * (sums_keys ? of_key_blocks : 1);
 }
 
-Turn Accumulator::turn(const KeyBlockTask& task, std::int64_t row_block) const {
+Turn Accumulator::turn(const KeyBlockTask& task, std::int64_t row_block, std::int64_t contributing) const {
     std::int64_t cell = 0, number = 0;
     const auto axis = [&](bool summed, std::int64_t extent, std::int64_t index) {
         std::int64_t& part = summed ? number : cell;
         part = part * extent + index;
     };
-    axis(side == Side::queries || sums_rows, key_blocks, task.key_block);
+    axis(side == Side::queries || sums_rows, key_blocks, in_order(task.key_block, contributing));
     axis(sums_batch, batch, task.batch);
     axis(sums_heads, kv_heads, task.kv_head);
     if (side == Side::queries && !sums_rows) axis(false, row_blocks, row_block);
@@ -108,8 +108,7 @@ GradientSum<T>::GradientSum(const Accumulator& how, const hone_tensor& gradient,
 
 template <class T>
 template <class Body>
-void GradientSum<T>::in_turn(const KeyBlockTask& task, std::int64_t row_block, Body body) const {
-    const Turn turn = how_.turn(task, row_block);
+void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const {
     if (counters_) wait_for(counters_[turn.counter], turn.number);
     const std::int64_t copy = turn.copy * how_.copy_size();
     const Join join = turn.number == 0 ? Join::store : how_.compensated ? Join::compensate : Join::add;
@@ -157,6 +156,11 @@ QueryContribution<T>::QueryContribution(const GradientSum<T>& sum, const Backwar
 }
 
 template <class T>
+Turn QueryContribution<T>::turn_of(std::int64_t row_block) const {
+    return sum_.how().turn(task_, row_block, key_blocks_seen(n_, block_, row_block));
+}
+
+template <class T>
 void QueryContribution<T>::add_step(std::int64_t row_block) {
     if (!sum_.how().wanted) return;
     if (sum_.how().sums_rows)
@@ -172,7 +176,7 @@ template <class T>
 void QueryContribution<T>::add_rows(std::int64_t row_block) {
     const std::int64_t heads = n_.heads_per_kv, first = row_block * block_.rows;
     const std::int64_t last = smaller(first + block_.rows, n_.queries * heads), width = block_.key_width;
-    sum_.in_turn(task_, row_block, [&](auto add) {
+    sum_.in_turn(task_, turn_of(row_block), [&](auto add) {
         for (std::int64_t row = first; row < smaller(first + heads, last); ++row)
             add({task_.kv_head * heads + row % heads, row / heads, (last - row + heads - 1) / heads,
                  tile_ + (row - first) * width, heads * width});
@@ -210,7 +214,7 @@ void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
         std::fill_n(running, 2 * width, T(0));
     }
     if (first_whole == end_query) return;
-    sum_.in_turn(task_, row_block, [&](auto add) {
+    sum_.in_turn(task_, turn_of(row_block), [&](auto add) {
         add({task_.kv_head * heads, first_whole, end_query - first_whole, whole, width});
     });
 }
@@ -219,7 +223,7 @@ template <class T>
 void QueryContribution<T>::end() {
     if (!sum_.how().wanted || !sum_.how().sums_rows) return;
     const std::int64_t heads = n_.heads_per_kv;
-    sum_.in_turn(task_, 0, [&](auto add) {
+    sum_.in_turn(task_, turn_of(block_.row_blocks - 1), [&](auto add) {
         for (std::int64_t h = 0; h < (sum_.how().sums_heads ? 1 : heads); ++h)
             add({task_.kv_head * heads + h, 0, 1, sums_ + h * block_.key_width, 0});
     });
@@ -266,7 +270,7 @@ void KeyContribution<T>::end() {
             {keys_, sum_.how().features, T(1), rows.from, width, together, 0, together + width, 0});
         rows = {task_.kv_head, 0, 1, together, width};
     }
-    sum_.in_turn(task_, 0, [&](auto add) { add(rows); });
+    sum_.in_turn(task_, sum_.how().turn(task_, 0, block_.key_blocks), [&](auto add) { add(rows); });
 }
 
 template class GradientSum<float>;

@@ -23,11 +23,28 @@ inline constexpr std::int64_t kMostCopies = 16;
 
 enum class Side { queries, keys };
 
-// A task of backward, as far as the order of additions goes: tasks come in the order of key blocks, those of
-// one key block by batch entries, those of one entry by kv heads.
+// A task of backward, as far as the order of additions goes: tasks come in the order of key blocks
+// (in_order), those of one key block by batch entries, those of one entry by kv heads.
 struct KeyBlockTask {
     std::int64_t batch, kv_head, key_block;
 };
+
+// The first key blocks come in reverse. Under a causal mask a key block is done with its own edge sooner than
+// the key blocks before it, and would wait there for their turns: so it is before them. The later ones start
+// when the first ones are far ahead.
+inline constexpr std::int64_t kReversed = 4;
+
+// The place of a key block among the first `key_blocks`, and the key block at a place.
+inline std::int64_t in_order(std::int64_t key_block, std::int64_t key_blocks) {
+    const std::int64_t reversed = smaller(key_blocks, kReversed);
+    return key_block < reversed ? reversed - 1 - key_block : key_block;
+}
+
+// The key blocks of which some row of a block of rows sees a key: the first ones.
+inline std::int64_t key_blocks_seen(const Extents& n, const Blocks& block, std::int64_t row_block) {
+    const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
+    return (keys_seen(n, last / n.heads_per_kv) + block.keys - 1) / block.keys;
+}
 
 // A contribution is added to this copy, once the counter has reached `number`.
 struct Turn {
@@ -47,7 +64,8 @@ struct Accumulator {
 
     // Contributions to a cell to which so many key blocks contribute.
     std::int64_t contributions(std::int64_t key_blocks) const;
-    Turn turn(const KeyBlockTask& task, std::int64_t row_block) const;
+    // `contributing` key blocks contribute to the cell: the first ones.
+    Turn turn(const KeyBlockTask& task, std::int64_t row_block, std::int64_t contributing) const;
     // 0 where no cell is added to twice.
     std::int64_t counters() const;
     std::int64_t copy_size() const { return batches * heads * rows * features; }
@@ -76,9 +94,9 @@ class GradientSum {
     GradientSum(const Accumulator& how, const hone_tensor& gradient, T factor, const Tiles<T>& tiles,
                 std::byte* workspace, bool waits);
 
-    // Waits for the turn of the task, calls body(add), where add(rows) adds, and passes the turn on.
+    // Waits for the turn, calls body(add), where add(rows) adds for the task, and passes the turn on.
     template <class Body>
-    void in_turn(const KeyBlockTask& task, std::int64_t row_block, Body body) const;
+    void in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const;
 
     // Row `row` of a distinct head becomes the sum of its copies, or 0 where it has got no contribution.
     void finish_row(std::int64_t batch, std::int64_t head, std::int64_t row,
@@ -112,6 +130,7 @@ class QueryContribution {
     void end();
 
   private:
+    Turn turn_of(std::int64_t row_block) const;
     void add_to_running_sums(std::int64_t row_block);
     void add_heads_together(std::int64_t row_block);
     void add_rows(std::int64_t row_block);

@@ -146,8 +146,7 @@ RowBlocks BackwardSchedule::row_blocks(std::int64_t key_block) const {
 }
 
 std::int64_t BackwardSchedule::key_blocks(std::int64_t row_block) const {
-    const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
-    return blocks_of(keys_seen(n, last / n.heads_per_kv), block.keys);
+    return key_blocks_seen(n, block, row_block);
 }
 
 // All batch entries' first key blocks, then all second ones, and so on: under a causal mask the first are the
@@ -158,8 +157,9 @@ std::int64_t BackwardSchedule::tasks() const {
            finish_tasks(dv);
 }
 
-Task BackwardSchedule::key_block_task(std::int64_t key_block, std::int64_t batch,
-                                      std::int64_t kv_head) const {
+// The key block at `place` in the order of tasks.
+Task BackwardSchedule::key_block_task(std::int64_t place, std::int64_t batch, std::int64_t kv_head) const {
+    const std::int64_t key_block = in_order(place, block.key_blocks);
     return {Work::key_block, batch, kv_head, key_block, 0, {{batch, row_tasks()}}, n.batch};
 }
 

@@ -115,7 +115,7 @@ struct BackwardSchedule {
     std::int64_t row_tasks() const;  // of one batch entry
     Range unfinished(const Accumulator& gradient) const;
     std::int64_t finish_tasks(const Accumulator& gradient) const;
-    Task key_block_task(std::int64_t key_block, std::int64_t batch, std::int64_t kv_head) const;
+    Task key_block_task(std::int64_t place, std::int64_t batch, std::int64_t kv_head) const;
     Task row_task(std::int64_t batch, std::int64_t i) const;
     Task first_task(std::int64_t i) const;
 };

@@ -51,10 +51,9 @@ class Turns {
   public:
     explicit Turns(const Accumulator& gradient) : gradient_(gradient), done_(gradient.counters()) {}
     // When a contribution that is ready at `time` has been added.
-    double add(const KeyBlockTask& task, std::int64_t row_block, double time, double cost) {
+    double add(const Turn& turn, double time, double cost) {
         if (!gradient_.wanted) return time;
         if (done_.empty()) return time + cost;
-        const Turn turn = gradient_.turn(task, row_block);
         Done& done = done_[turn.counter];
         EXPECT_EQ(done.count, turn.number) << "a contribution comes before its turn";
         ++done.count;
@@ -93,11 +92,13 @@ class Simulator {
             time += vary_() * (schedule.cost(task) - steps - adds);
             for (std::int64_t r = rows.end - 1; r >= rows.first; --r) {
                 time += vary_() * schedule.step_cost(task.index, r);
-                if (!schedule.dq.sums_rows) time = dq.add(at, r, time, dq_cost);
+                if (!schedule.dq.sums_rows)
+                    time = dq.add(schedule.dq.turn(at, r, schedule.key_blocks(r)), time, dq_cost);
             }
-            if (schedule.dq.sums_rows) time = dq.add(at, 0, time, dq_cost);
-            time = dk.add(at, 0, time, schedule.add_cost(schedule.dk));
-            return dv.add(at, 0, time, schedule.add_cost(schedule.dv));
+            const std::int64_t all = schedule.block.key_blocks;
+            if (schedule.dq.sums_rows) time = dq.add(schedule.dq.turn(at, 0, all), time, dq_cost);
+            time = dk.add(schedule.dk.turn(at, 0, all), time, schedule.add_cost(schedule.dk));
+            return dv.add(schedule.dv.turn(at, 0, all), time, schedule.add_cost(schedule.dv));
         });
         // The last to add to a cell comes after all others have added.
         double ordered = 0;
