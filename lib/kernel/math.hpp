@@ -164,13 +164,12 @@ inline Group<T> exp_minus(Group<T> x) {
 }
 
 // x^2 - square, where that is x^2 rounded: exact.
-template <class T>
-inline Group<T> rounded_off_square(const Group<T>& x, const Group<T>& square) {
+inline Group<double> rounded_off_square(const Group<double>& x, const Group<double>& square) {
     if constexpr (kFused) {
         return fms(x, x, square);
     } else {
-        constexpr T splitter = sizeof(T) == 4 ? 4097 : 134217729;  // 2^(half of the mantissa's bits) + 1
-        const Group<T> moved = x * Group<T>(splitter), high = moved - (moved - x), low = x - high;
+        // Of halves of x with half the mantissa's bits.
+        const Group<double> moved = x * Group<double>(134217729), high = moved - (moved - x), low = x - high;
         return (high * high - square + (high + high) * low) + low * low;
     }
 }
