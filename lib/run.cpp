@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 
 #include "accumulate.hpp"
+#include "crowding.hpp"
 #include "rounding.hpp"
 
 namespace hone {
@@ -18,37 +18,6 @@ namespace {
 // OpenMP's threads do not outlive a fork: the child would wait for them for ever.
 std::atomic<bool> forked{false};
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
-
-// Whether a short call gains from threads at this moment. Where other programs hold the cores, a thread that
-// is called comes when its time slice does, some milliseconds later, and the parallel region ends no sooner.
-// After a call that took longer than it would have on one thread, short calls run on one for a while. Their
-// bits are the same.
-class Crowding {
-  public:
-    using Clock = std::chrono::steady_clock;
-    using Seconds = std::chrono::duration<double>;
-
-    // Some 5 ms on one thread.
-    static constexpr double kShortCost = 2e8;
-
-    bool crowded() const { return Clock::now() < until_; }
-
-    // A call took this time, and one thread would have taken that.
-    void called(Seconds time, Seconds on_one_thread) {
-        if (time < 2 * on_one_thread + Seconds(200e-6)) {
-            pause_ = kFirstPause;
-            return;
-        }
-        until_ = Clock::now() + pause_;
-        pause_ = std::min(2 * pause_, kLastPause);
-    }
-
-  private:
-    static constexpr Clock::duration kFirstPause = std::chrono::milliseconds(5);
-    static constexpr Clock::duration kLastPause = std::chrono::milliseconds(320);
-    Clock::time_point until_ = Clock::time_point::min();
-    Clock::duration pause_ = kFirstPause;
-};
 
 thread_local Crowding crowding;
 
