@@ -89,7 +89,7 @@ typedef struct hone_forward_args {
     hone_tensor v;         /* [B, Hkv, Nk, Dv]; may be the same memory as k */
     hone_tensor o;         /* out: [B, Hq, Nq, Dv] */
     const void* sink;      /* softmax: [Hq], bayes_softmax: [Hq/group_heads]; a logit that takes weight and
-                              gives no value; NULL: none */
+                              gives no value (+inf: all of it); NULL: none */
     const void* log_prior; /* bayes_softmax: b, [Hq]; NULL: 0 */
     const void* shift; /* sigmoid, relu, relu_squared, linear, erf: b, [Hq]; NULL: the activation's default
                           (sigmoid: -log(keys that the row sees), linear: 1, else 0) */
