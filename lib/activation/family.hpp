@@ -45,7 +45,8 @@ struct Exponential : Any {
 };
 
 // p = phi(s) / sum phi(s), for a phi >= 0 that grows with s, but no faster, so that it needs no shift: where
-// sums grow large the kernel lowers the whole row.
+// sums grow large the kernel lowers the whole row. Rows of which all scores are below `exponential_below` are
+// taken as Exponential.
 struct Normalised : Any {
     static constexpr bool normalised = true, subtracts_maximum = false;
 };

@@ -1,6 +1,4 @@
-// softplus.hpp: p = phi(s) / sum phi(s), phi(s) = log(1 + e^s). Where all scores of a row are below log of
-// the smallest normal number (-87 in float32, -708 in float64) the row is taken to see no key. Scores may be
-// as large as the type has them.
+// softplus.hpp: p = phi(s) / sum phi(s), phi(s) = log(1 + e^s).
 #pragma once
 
 #include "activation/family.hpp"
@@ -9,6 +7,7 @@ namespace hone::activation {
 namespace {
 
 struct softplus : Normalised {
+    static constexpr double exponential_below = -40;  // phi is e^s to a relative 2e-18
     template <class T>
     struct Parts {
         Group<T> x, e;

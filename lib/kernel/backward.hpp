@@ -164,9 +164,12 @@ void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
     const auto differentiate_row = call.dbias ? differentiate<T, Act, may_sum> : differentiate<T, Act, false>;
     for (std::int64_t r = 0; r < row.count; ++r) {
         const std::int64_t i = row.constant[r];
-        const T sum = differentiate_row(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
-                                        row.seen_most, call.parameter.scale,
-                                        {call.row_shift[i], call.row_weight[i], call.row_delta[i]});
+        const RowConstants<T> constants = {call.row_shift[i], call.row_weight[i], call.row_delta[i]};
+        auto* differentiate_this = differentiate_row;
+        if constexpr (Act::normalised && !Act::subtracts_maximum)
+            if (constants.shift != 0) differentiate_this = differentiate<T, activation::Exponential, false>;
+        const T sum = differentiate_this(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
+                                         row.seen_most, call.parameter.scale, constants);
         if (call.dbias) dbias_of(call, scratch)[(row_block * block.rows + r) % n.heads_per_kv] += sum;
     }
     const bool ragged = row.seen_least < row.seen_most;

@@ -41,13 +41,15 @@ inline T exponential_shift(const BackwardCall<T>& call, RowIndex at_row, T lse) 
     return lse == infinity<T>() ? -lse_of_head(call, at_row) : lse - infinity<T>();
 }
 
-// The constants of one row of a normalised activation but delta. The weight is e^(-L/2), which p takes twice,
-// where no maximum is subtracted.
+// The constants of one row of a normalised activation but delta. Where no maximum is subtracted, the weight
+// is e^(-L/2), which p takes twice; a row that is taken as exponential has a shift, as other rows have none.
 template <class T, class Act>
 inline RowConstants<T> normalised_constants(const BackwardCall<T>& call, RowIndex at_row, T lse) {
     if constexpr (Act::subtracts_maximum) {
         return {exponential_shift<T, Act>(call, at_row, lse), 1, 0};
     } else {
+        if (lse < static_cast<T>(Act::exponential_below))
+            return {exponential_shift<T, Act>(call, at_row, lse), 1, 0};
         const T weight = natural_exp(-lse / 2);
         return {0, weight * weight == infinity<T>() ? T(0) : weight, 0};  // where every phi has vanished
     }

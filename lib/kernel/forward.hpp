@@ -47,18 +47,22 @@ void weigh_block(const ForwardCall<T>& call, const KeyBlock<T>& keys, std::int64
     for (std::int64_t r = first_row; r < last_row;
          ++r, s += call.block.score_stride, o += call.block.value_width) {
         const std::int64_t seen = seen_of(row.end[r], keys.first, columns);
-        if constexpr (!Act::subtracts_maximum) {
-            T sum = weigh<T, Act>(s, seen, columns, scale, row.shift[r]);
-            if (Act::normalised && (sum > kLarge<T> || row.maximum[r] != 0)) {
-                if (row.maximum[r] == 0) raise_maximum(row, r, kLowered<T>, o, features);
-                sum = lower_weights(s, seen);
-            }
-            row.sum[r] += sum;
+        if constexpr (!Act::normalised) {
+            weigh<T, Act>(s, seen, columns, scale, row.shift[r]);
         } else {
             const T old = row.maximum[r], here = row_maximum(s, seen, scale);
-            const T most = here > old ? here : old;
+            T most = here > old ? here : old, sum;
             // Where every score so far is -inf, any finite maximum gives weights of 0.
-            const T sum = weigh<T, Act>(s, seen, columns, scale, most == -infinity<T>() ? T(0) : -most);
+            const T shift = most == -infinity<T>() ? T(0) : -most;
+            if constexpr (Act::subtracts_maximum) {
+                sum = weigh<T, Act>(s, seen, columns, scale, shift);
+            } else if (most < static_cast<T>(Act::exponential_below)) {
+                sum = weigh<T, activation::Exponential>(s, seen, columns, scale, shift);
+            } else {
+                sum = weigh<T, Act>(s, seen, columns, scale, T(0));
+                most = sum > kLarge<T> || old > 0 ? kLowered<T> : T(0);
+                if (most > 0) sum = lower_weights(s, seen);
+            }
             if (most != old) raise_maximum(row, r, most, o, features);
             row.sum[r] += sum;
         }
@@ -73,7 +77,7 @@ void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head
     row.end[r] = keys_seen(call.n, query);
     row.shift[r] = constant.shift;
     row.weight[r] = constant.weight;
-    row.maximum[r] = Act::subtracts_maximum ? -infinity<T>() : T(0);
+    row.maximum[r] = -infinity<T>();
     row.sum[r] = 0;
     if constexpr (Act::subtracts_maximum) {
         if (!first_chunk) return;

@@ -1,6 +1,7 @@
 // weigh.hpp: the pass over a row of scores, and the product with what the rows of a block see.
 #pragma once
 
+#include "activation/family.hpp"
 #include "kernel/in_place.hpp"
 #include "kernel/rows.hpp"
 
