@@ -15,7 +15,8 @@
 namespace hone {
 namespace {
 
-// OpenMP's threads do not outlive a fork: the child would wait for them for ever.
+// OpenMP's threads do not outlive a fork: the child would wait for them for ever. It goes by the plan of as
+// many threads as its parent, whose workspace it may have been given, on one.
 std::atomic<bool> forked{false};
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
@@ -46,7 +47,7 @@ template <class Schedule, class Body>
 void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
     const double cost = threads > 1 ? schedule.total_cost() : 0;
     const bool is_short = cost < Crowding::kShortCost;
-    if (threads == 1 || (is_short && crowding.crowded())) {
+    if (threads == 1 || forked || (is_short && crowding.crowded())) {
         for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);
         return;
     }
@@ -196,7 +197,6 @@ void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::
 }  // namespace
 
 int thread_count(int wanted) {
-    if (forked) return 1;
     constexpr int always = 64;
     const int most = std::max(always, omp_get_num_procs());
     return std::min(wanted > 0 ? wanted : omp_get_max_threads(), most);
