@@ -45,7 +45,7 @@ double run_share(const Schedule& schedule, std::atomic<std::int64_t>& next, Coun
 // Calls body(task, thread) for each task of the schedule, in one parallel region.
 template <class Schedule, class Body>
 void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
-    const double cost = threads > 1 ? schedule.total_cost() : 0;
+    const double cost = threads > 1 ? schedule.total_cost(Crowding::kShortCost) : 0;
     const bool is_short = cost < Crowding::kShortCost;
     if (threads == 1 || forked || (is_short && crowding.crowded())) {
         for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);

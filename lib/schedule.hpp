@@ -52,7 +52,8 @@ struct ForwardSchedule {
     std::int64_t tasks() const;
     Task task(std::int64_t i) const;
     double cost(const Task& task) const;
-    double total_cost() const;
+    // Of all attend tasks; where that is more than `enough`, anything that is more.
+    double total_cost(double enough) const;
     std::int64_t counters() const;
     // The rows of a join_chunks task.
     std::int64_t join_rows() const { return chunks < kJoinParts ? kJoinParts / chunks : 1; }
@@ -87,7 +88,8 @@ struct BackwardSchedule {
     std::int64_t tasks() const;
     Task task(std::int64_t i) const;
     double cost(const Task& task) const;
-    double total_cost() const;
+    // Of all key_block tasks; where that is more than `enough`, anything that is more.
+    double total_cost(double enough) const;
     std::int64_t counters() const { return n.batch + 1; }
 
     // The blocks of rows of which some row sees a key of this block.
@@ -115,6 +117,7 @@ struct BackwardSchedule {
     std::int64_t row_tasks() const;  // of one batch entry
     Range unfinished(const Accumulator& gradient) const;
     std::int64_t finish_tasks(const Accumulator& gradient) const;
+    double key_block_cost(std::int64_t key_block, double enough) const;
     Task key_block_task(std::int64_t place, std::int64_t batch, std::int64_t kv_head) const;
     Task row_task(std::int64_t batch, std::int64_t i) const;
     Task first_task(std::int64_t i) const;

@@ -199,13 +199,17 @@ inline T* at(const Tensor<T>& t, std::int64_t batch, std::int64_t head, std::int
 inline std::int64_t round_up(std::int64_t x, std::int64_t to) {
     return (x + to - 1) / to * to;
 }
+// Blocks that cover the extent, the last one perhaps in part.
+inline std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
+    return (extent + block - 1) / block;
+}
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
     return a < b ? a : b;
 }
 
 // Parts of a key block that are packed one by one.
 inline std::int64_t pack_parts(const Blocks& block) {
-    return (block.keys + kPackKeys - 1) / kPackKeys;
+    return blocks_of(block.keys, kPackKeys);
 }
 
 // The packed copy that a head reads, where `batches` x `heads` of them are distinct.
