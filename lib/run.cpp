@@ -22,6 +22,11 @@ std::atomic<bool> forked{false};
 
 thread_local Crowding crowding;
 
+// Whether a task shows how fast a multiply-add is here. What others cost is mostly memory's, or nothing.
+bool shows_speed(Work work) {
+    return work == Work::attend || work == Work::key_block;
+}
+
 // Takes tasks in their order, so that what a task waits for has been taken before, and returns the least time
 // for a multiply-add that one of them took.
 template <class Schedule, class Body>
@@ -37,7 +42,7 @@ double run_share(const Schedule& schedule, std::atomic<std::int64_t>& next, Coun
         body(task, omp_get_thread_num());
         if (task.advances >= 0) advance(counters[task.advances]);
         const Crowding::Seconds time = Crowding::Clock::now() - begun;
-        least = std::min(least, time.count() / schedule.cost(task));
+        if (shows_speed(task.work)) least = std::min(least, time.count() / schedule.cost(task));
     }
     return least;
 }
