@@ -14,12 +14,9 @@ constexpr double kRead = 8, kActivate = 16, kDifferentiate = 24;
 // Rows of a finish task.
 constexpr std::int64_t kFinishRows = 256;
 
-// Rows that are treated together along the edge of a mask, in forward.
-constexpr std::int64_t kEdgeRows = 48;
-
 }  // namespace
 
-std::int64_t ForwardSchedule::head_packs() const {
+std::int64_t ForwardSchedule::pack_tasks() const {
     return packs ? (k_copies() + v_copies()) * copy_packs() : 0;
 }
 
@@ -32,7 +29,7 @@ std::int64_t ForwardSchedule::group_joins() const {
 }
 
 std::int64_t ForwardSchedule::tasks() const {
-    return head_packs() + heads() * (block.row_blocks * chunks + head_joins()) +
+    return pack_tasks() + heads() * (block.row_blocks * chunks + head_joins()) +
            n.batch * n.query_heads / n.joint_heads * group_joins();
 }
 
@@ -42,8 +39,8 @@ std::int64_t ForwardSchedule::counters() const {
 }
 
 Task ForwardSchedule::task(std::int64_t i) const {
-    if (i < head_packs()) return pack_task(i);
-    i -= head_packs();
+    if (i < pack_tasks()) return pack_task(i);
+    i -= pack_tasks();
     const std::int64_t attends = heads() * block.row_blocks * chunks, joins = heads() * head_joins();
     if (i < attends) return attend_task(i);
     i -= attends;
@@ -116,8 +113,8 @@ double ForwardSchedule::cost(const Task& task) const {
     const std::int64_t from = task.chunk * chunk_blocks * block.keys;
     const std::int64_t end = smaller(n.keys, from + chunk_blocks * block.keys);
     double scores = static_cast<double>(kPanelRows * (end - from));
-    for (std::int64_t row = first; row < last; row += kEdgeRows) {
-        const std::int64_t rows = smaller(kEdgeRows, last - row);
+    for (std::int64_t row = first; row < last; row += kRaggedRows) {
+        const std::int64_t rows = smaller(kRaggedRows, last - row);
         const std::int64_t seen = smaller(keys_seen(n, (row + rows - 1) / n.heads_per_kv), end) - from;
         scores += static_cast<double>(std::max<std::int64_t>(seen, 0) * rows);
     }
@@ -148,9 +145,9 @@ std::int64_t BackwardSchedule::key_blocks(std::int64_t row_block) const {
     return key_blocks_seen(n, block, row_block);
 }
 
-// All batch entries' first key blocks, then all second ones, and so on: under a causal mask the first are the
-// longest. The constants of an entry's rows, for which dout is read too, come a little before its first key
-// block.
+// All batch entries' key blocks at the first place (in_order), then all at the second, and so on: under a
+// causal mask the later ones are shorter. The constants of an entry's rows, for which dout is read too, come
+// a little before its first key block.
 std::int64_t BackwardSchedule::tasks() const {
     return n.batch * (row_tasks() + n.kv_heads * block.key_blocks) + finish_tasks(dq) + finish_tasks(dk) +
            finish_tasks(dv);

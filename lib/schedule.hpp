@@ -63,7 +63,7 @@ struct ForwardSchedule {
     std::int64_t v_copies() const { return v_batches * v_heads; }
     std::int64_t heads() const { return n.batch * n.kv_heads; }
     std::int64_t rows() const { return n.queries * n.heads_per_kv; }
-    std::int64_t head_packs() const;  // tasks that pack
+    std::int64_t pack_tasks() const;
     std::int64_t copy_packs() const { return block.key_blocks * pack_parts(block); }
     std::int64_t head_joins() const;   // tasks that join the chunks of one head; 0 where there is one chunk
     std::int64_t group_joins() const;  // tasks that join the heads of one group

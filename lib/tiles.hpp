@@ -27,6 +27,9 @@ inline constexpr std::int64_t kPlainTerms = 64;
 // The most rows of a block: what a tile function has room for.
 inline constexpr std::int64_t kMaxRows = 192;
 
+// Rows that forward treats together along the edge of a causal mask: whole register tiles of 6 and of 8 rows.
+inline constexpr std::int64_t kRaggedRows = 48;
+
 struct Extents {
     std::int64_t batch, query_heads, kv_heads, queries;
     std::int64_t keys;      // those that some query sees: the first of
