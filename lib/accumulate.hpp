@@ -43,7 +43,7 @@ inline std::int64_t in_order(std::int64_t key_block, std::int64_t key_blocks) {
 // The key blocks of which some row of a block of rows sees a key: the first ones.
 inline std::int64_t key_blocks_seen(const Extents& n, const Blocks& block, std::int64_t row_block) {
     const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
-    return (keys_seen(n, last / n.heads_per_kv) + block.keys - 1) / block.keys;
+    return blocks_of(keys_seen(n, last / n.heads_per_kv), block.keys);
 }
 
 // A contribution is added to this copy, once the counter has reached `number`.

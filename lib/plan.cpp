@@ -31,10 +31,6 @@ constexpr std::int64_t kRowChunk = 256;
 // The least multiply-adds for each thread, some 40 to 60 microseconds' worth.
 constexpr double kThreadCost = 2e6;
 
-std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
-    return (extent + block - 1) / block;
-}
-
 // Hands out aligned regions, one after the other.
 class Layout {
   public:
@@ -87,9 +83,11 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
     return b;
 }
 
-// The threads that work of this cost is worth: one that starts and ends costs some microseconds, and many
+// The threads that a schedule's work is worth: one that starts and ends costs some microseconds, and many
 // where other programs hold the cores.
-int worthwhile_threads(int threads, double cost) {
+template <class Schedule>
+int worthwhile_threads(int threads, const Schedule& schedule) {
+    const double cost = schedule.total_cost(kThreadCost * threads);
     return static_cast<int>(std::clamp(cost / kThreadCost, 1.0, static_cast<double>(threads)));
 }
 
@@ -148,7 +146,7 @@ ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
     s.block = blocks_for(n, most_rows, in_place ? kInPlaceKeys : kKeys, machine, element);
     s.chunk_blocks = split ? kChunkKeys / s.block.keys : s.block.key_blocks;
     s.chunks = split ? blocks_of(s.block.key_blocks, s.chunk_blocks) : 1;
-    machine.threads = worthwhile_threads(machine.threads, s.total_cost());
+    machine.threads = worthwhile_threads(machine.threads, s);
     // Few rows stay in one block: how many they are decides how they are multiplied, and so the bits.
     if (!split && !in_place) {
         s.block.rows = std::max<std::int64_t>(smaller(rows, balanced_rows(n, most_rows, machine)), 1);
@@ -172,7 +170,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     const std::int64_t heads = n.batch * n.kv_heads, rows = n.queries * n.heads_per_kv;
     const bool in_place = rows <= kFewRows, owns = !in_place && !s.packs;
     plan.reading = in_place ? Reading::in_place : owns ? Reading::own : Reading::shared;
-    plan.threads = needed_threads(s, worthwhile_threads(machine.threads, s.total_cost()));
+    plan.threads = needed_threads(s, worthwhile_threads(machine.threads, s));
 
     Layout layout;
     const std::int64_t padded_keys = s.packs ? block.key_blocks * block.keys : 0;
@@ -260,7 +258,7 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     const Extents& n = s.n;
     plan.in_place = n.queries * n.heads_per_kv <= kFewRows;
     plan.threads =
-        worthwhile_threads(smaller(machine.threads, std::max<std::int64_t>(s.tasks(), 1)), s.total_cost());
+        worthwhile_threads(static_cast<int>(std::clamp<std::int64_t>(s.tasks(), 1, machine.threads)), s);
     s.ahead = plan.threads - 1;
 
     Layout layout;

@@ -15,11 +15,17 @@
 namespace hone {
 namespace {
 
-// OpenMP's threads do not outlive a fork: the child would wait for them for ever.
+// OpenMP's threads do not outlive a fork: the child would wait for them for ever. It goes by the plan of as
+// many threads as its parent, whose workspace it may have been given, on one.
 std::atomic<bool> forked{false};
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 thread_local Crowding crowding;
+
+// Whether a task shows how fast a multiply-add is here. What others cost is mostly memory's, or nothing.
+bool shows_speed(Work work) {
+    return work == Work::attend || work == Work::key_block;
+}
 
 // Takes tasks in their order, so that what a task waits for has been taken before, and returns the least time
 // for a multiply-add that one of them took.
@@ -36,7 +42,7 @@ double run_share(const Schedule& schedule, std::atomic<std::int64_t>& next, Coun
         body(task, omp_get_thread_num());
         if (task.advances >= 0) advance(counters[task.advances]);
         const Crowding::Seconds time = Crowding::Clock::now() - begun;
-        least = std::min(least, time.count() / schedule.cost(task));
+        if (shows_speed(task.work)) least = std::min(least, time.count() / schedule.cost(task));
     }
     return least;
 }
@@ -44,9 +50,9 @@ double run_share(const Schedule& schedule, std::atomic<std::int64_t>& next, Coun
 // Calls body(task, thread) for each task of the schedule, in one parallel region.
 template <class Schedule, class Body>
 void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
-    const double cost = threads > 1 ? schedule.total_cost() : 0;
+    const double cost = threads > 1 ? schedule.total_cost(Crowding::kShortCost) : 0;
     const bool is_short = cost < Crowding::kShortCost;
-    if (threads == 1 || (is_short && crowding.crowded())) {
+    if (threads == 1 || forked || (is_short && crowding.crowded())) {
         for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);
         return;
     }
@@ -196,7 +202,6 @@ void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::
 }  // namespace
 
 int thread_count(int wanted) {
-    if (forked) return 1;
     constexpr int always = 64;
     const int most = std::max(always, omp_get_num_procs());
     return std::min(wanted > 0 ? wanted : omp_get_max_threads(), most);

@@ -8,7 +8,7 @@
 namespace hone {
 
 // The threads of a problem that asks for `wanted`: OpenMP's default for 0; as many as asked for, up to 64 or
-// the number of CPUs, whichever is more; 1 in the child of a fork, where OpenMP's threads are gone.
+// the number of CPUs, whichever is more.
 int thread_count(int wanted);
 
 // `workspace` is aligned and holds the plan's bytes.

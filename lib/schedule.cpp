@@ -2,6 +2,7 @@
 #include "schedule.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace hone {
 namespace {
@@ -13,16 +14,9 @@ constexpr double kRead = 8, kActivate = 16, kDifferentiate = 24;
 // Rows of a finish task.
 constexpr std::int64_t kFinishRows = 256;
 
-// Rows that are treated together along the edge of a mask, in forward.
-constexpr std::int64_t kEdgeRows = 48;
-
-std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
-    return (extent + block - 1) / block;
-}
-
 }  // namespace
 
-std::int64_t ForwardSchedule::head_packs() const {
+std::int64_t ForwardSchedule::pack_tasks() const {
     return packs ? (k_copies() + v_copies()) * copy_packs() : 0;
 }
 
@@ -35,7 +29,7 @@ std::int64_t ForwardSchedule::group_joins() const {
 }
 
 std::int64_t ForwardSchedule::tasks() const {
-    return head_packs() + heads() * (block.row_blocks * chunks + head_joins()) +
+    return pack_tasks() + heads() * (block.row_blocks * chunks + head_joins()) +
            n.batch * n.query_heads / n.joint_heads * group_joins();
 }
 
@@ -45,8 +39,8 @@ std::int64_t ForwardSchedule::counters() const {
 }
 
 Task ForwardSchedule::task(std::int64_t i) const {
-    if (i < head_packs()) return pack_task(i);
-    i -= head_packs();
+    if (i < pack_tasks()) return pack_task(i);
+    i -= pack_tasks();
     const std::int64_t attends = heads() * block.row_blocks * chunks, joins = heads() * head_joins();
     if (i < attends) return attend_task(i);
     i -= attends;
@@ -98,11 +92,13 @@ Task ForwardSchedule::join_heads_task(std::int64_t i) const {
 
 double ForwardSchedule::cost(const Task& task) const {
     const double key_dim = static_cast<double>(n.key_dim), value_dim = static_cast<double>(n.value_dim);
+    const std::int64_t unpacked = n.keys - task.index * block.keys - task.chunk * kPackKeys;
+    const auto packed = static_cast<double>(std::clamp<std::int64_t>(unpacked, 0, kPackKeys));
     switch (task.work) {
         case Work::pack_keys:
-            return kRead * static_cast<double>(kPackKeys) * key_dim;
+            return kRead * packed * key_dim;
         case Work::pack_values:
-            return kRead * static_cast<double>(kPackKeys) * value_dim;
+            return kRead * packed * value_dim;
         case Work::join_chunks:
             return kRead * static_cast<double>(smaller(join_rows(), rows() - task.index) * chunks) *
                    value_dim;
@@ -117,8 +113,8 @@ double ForwardSchedule::cost(const Task& task) const {
     const std::int64_t from = task.chunk * chunk_blocks * block.keys;
     const std::int64_t end = smaller(n.keys, from + chunk_blocks * block.keys);
     double scores = static_cast<double>(kPanelRows * (end - from));
-    for (std::int64_t row = first; row < last; row += kEdgeRows) {
-        const std::int64_t rows = smaller(kEdgeRows, last - row);
+    for (std::int64_t row = first; row < last; row += kRaggedRows) {
+        const std::int64_t rows = smaller(kRaggedRows, last - row);
         const std::int64_t seen = smaller(keys_seen(n, (row + rows - 1) / n.heads_per_kv), end) - from;
         scores += static_cast<double>(std::max<std::int64_t>(seen, 0) * rows);
     }
@@ -127,12 +123,12 @@ double ForwardSchedule::cost(const Task& task) const {
            kRead * static_cast<double>(last - first) * (key_dim + value_dim);
 }
 
-double ForwardSchedule::total_cost() const {
-    double one_head = 0;
-    for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block)
-        for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
-            one_head += cost({Work::attend, 0, 0, row_block, chunk, {}, -1});
-    return static_cast<double>(heads()) * one_head;
+double ForwardSchedule::total_cost(double enough) const {
+    const std::int64_t attends = block.row_blocks * chunks;
+    double sum = 0;
+    for (std::int64_t i = 0; i < attends && sum <= enough; ++i)
+        sum += static_cast<double>(heads()) * cost({Work::attend, 0, 0, i / chunks, i % chunks, {}, -1});
+    return sum;
 }
 
 std::int64_t BackwardSchedule::row_tasks() const {
@@ -149,9 +145,9 @@ std::int64_t BackwardSchedule::key_blocks(std::int64_t row_block) const {
     return key_blocks_seen(n, block, row_block);
 }
 
-// All batch entries' first key blocks, then all second ones, and so on: under a causal mask the first are the
-// longest. The constants of an entry's rows, for which dout is read too, come a little before its first key
-// block.
+// All batch entries' key blocks at the first place (in_order), then all at the second, and so on: under a
+// causal mask the later ones are shorter. The constants of an entry's rows, for which dout is read too, come
+// a little before its first key block.
 std::int64_t BackwardSchedule::tasks() const {
     return n.batch * (row_tasks() + n.kv_heads * block.key_blocks) + finish_tasks(dq) + finish_tasks(dk) +
            finish_tasks(dv);
@@ -251,32 +247,36 @@ double BackwardSchedule::add_cost(const Accumulator& gradient) const {
     return kRead * static_cast<double>(rows * gradient.features);
 }
 
+double BackwardSchedule::key_block_cost(std::int64_t key_block, double enough) const {
+    const std::int64_t keys = smaller(block.keys, n.keys - key_block * block.keys);
+    double sum = kRead * static_cast<double>(keys * (n.key_dim + n.value_dim)) + add_cost(dk) + add_cost(dv);
+    if (dq.sums_rows) sum += add_cost(dq);
+    const RowBlocks rows = row_blocks(key_block);
+    for (std::int64_t r = rows.first; r < rows.end && sum <= enough; ++r)
+        sum += step_cost(key_block, r) + (dq.sums_rows ? 0 : add_cost(dq));
+    return sum;
+}
+
 double BackwardSchedule::cost(const Task& task) const {
-    const double key_dim = static_cast<double>(n.key_dim), value_dim = static_cast<double>(n.value_dim);
     if (task.work == Work::row_constants) {
         const std::int64_t queries = smaller(row_chunk, n.queries - task.index);
         const std::int64_t heads = smaller(row_groups, groups() - task.head) * n.joint_heads;
-        return kRead * static_cast<double>(queries * heads) * 2 * value_dim;
+        return kRead * static_cast<double>(queries * heads) * static_cast<double>(2 * n.value_dim);
     }
     if (task.work == Work::finish) {
         const Finish rows = finish(task.index);
         return kRead * static_cast<double>((rows.last - rows.first) * rows.gradient->copies *
                                            rows.gradient->features);
     }
-    const std::int64_t keys = smaller(block.keys, n.keys - task.index * block.keys);
-    double sum = kRead * static_cast<double>(keys) * (key_dim + value_dim) + add_cost(dk) + add_cost(dv);
-    const RowBlocks rows = row_blocks(task.index);
-    for (std::int64_t r = rows.first; r < rows.end; ++r)
-        sum += step_cost(task.index, r) + (dq.sums_rows ? 0 : add_cost(dq));
-    return sum + (dq.sums_rows ? add_cost(dq) : 0);
+    return key_block_cost(task.index, std::numeric_limits<double>::infinity());
 }
 
-double BackwardSchedule::total_cost() const {
-    double one_head = 0;
-    for (std::int64_t row_block = 0; row_block < block.row_blocks; ++row_block)
-        for (std::int64_t key_block = 0, end = key_blocks(row_block); key_block < end; ++key_block)
-            one_head += step_cost(key_block, row_block);
-    return static_cast<double>(n.batch * n.kv_heads) * one_head;
+double BackwardSchedule::total_cost(double enough) const {
+    const auto heads = static_cast<double>(n.batch * n.kv_heads);
+    double sum = 0;
+    for (std::int64_t key_block = 0; key_block < block.key_blocks && sum <= enough; ++key_block)
+        sum += heads * key_block_cost(key_block, enough / heads);
+    return sum;
 }
 
 }  // namespace hone

@@ -52,7 +52,8 @@ struct ForwardSchedule {
     std::int64_t tasks() const;
     Task task(std::int64_t i) const;
     double cost(const Task& task) const;
-    double total_cost() const;
+    // Of all attend tasks; where that is more than `enough`, anything that is more.
+    double total_cost(double enough) const;
     std::int64_t counters() const;
     // The rows of a join_chunks task.
     std::int64_t join_rows() const { return chunks < kJoinParts ? kJoinParts / chunks : 1; }
@@ -62,7 +63,7 @@ struct ForwardSchedule {
     std::int64_t v_copies() const { return v_batches * v_heads; }
     std::int64_t heads() const { return n.batch * n.kv_heads; }
     std::int64_t rows() const { return n.queries * n.heads_per_kv; }
-    std::int64_t head_packs() const;  // tasks that pack
+    std::int64_t pack_tasks() const;
     std::int64_t copy_packs() const { return block.key_blocks * pack_parts(block); }
     std::int64_t head_joins() const;   // tasks that join the chunks of one head; 0 where there is one chunk
     std::int64_t group_joins() const;  // tasks that join the heads of one group
@@ -87,7 +88,8 @@ struct BackwardSchedule {
     std::int64_t tasks() const;
     Task task(std::int64_t i) const;
     double cost(const Task& task) const;
-    double total_cost() const;
+    // Of all key_block tasks; where that is more than `enough`, anything that is more.
+    double total_cost(double enough) const;
     std::int64_t counters() const { return n.batch + 1; }
 
     // The blocks of rows of which some row sees a key of this block.
@@ -115,6 +117,7 @@ struct BackwardSchedule {
     std::int64_t row_tasks() const;  // of one batch entry
     Range unfinished(const Accumulator& gradient) const;
     std::int64_t finish_tasks(const Accumulator& gradient) const;
+    double key_block_cost(std::int64_t key_block, double enough) const;
     Task key_block_task(std::int64_t place, std::int64_t batch, std::int64_t kv_head) const;
     Task row_task(std::int64_t batch, std::int64_t i) const;
     Task first_task(std::int64_t i) const;

@@ -27,6 +27,9 @@ inline constexpr std::int64_t kPlainTerms = 64;
 // The most rows of a block: what a tile function has room for.
 inline constexpr std::int64_t kMaxRows = 192;
 
+// Rows that forward treats together along the edge of a causal mask: whole register tiles of 6 and of 8 rows.
+inline constexpr std::int64_t kRaggedRows = 48;
+
 struct Extents {
     std::int64_t batch, query_heads, kv_heads, queries;
     std::int64_t keys;      // those that some query sees: the first of
@@ -199,13 +202,17 @@ inline T* at(const Tensor<T>& t, std::int64_t batch, std::int64_t head, std::int
 inline std::int64_t round_up(std::int64_t x, std::int64_t to) {
     return (x + to - 1) / to * to;
 }
+// Blocks that cover the extent, the last one perhaps in part.
+inline std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
+    return (extent + block - 1) / block;
+}
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
     return a < b ? a : b;
 }
 
 // Parts of a key block that are packed one by one.
 inline std::int64_t pack_parts(const Blocks& block) {
-    return (block.keys + kPackKeys - 1) / kPackKeys;
+    return blocks_of(block.keys, kPackKeys);
 }
 
 // The packed copy that a head reads, where `batches` x `heads` of them are distinct.

@@ -115,6 +115,18 @@ TEST_P(Fork, many_children_at_once_call_as_well) {
     }
 }
 
+// 128 rows are cut in two for two threads, and a block of all of them would take more.
+TEST_P(Fork, child_makes_do_with_the_workspace_that_its_parent_has_asked_for) {
+    Checked checked(GetParam(), 2,
+                    {.name = "workspace", .queries = 128, .keys = 200, .key_dim = 64, .value_dim = 64});
+    std::size_t bytes = 0;
+    ASSERT_EQ(workspace_bytes(checked.call, &bytes), HONE_OK) << hone_last_error();
+    std::vector<std::byte> memory(bytes);
+    checked.call.workspace = memory;
+    ASSERT_TRUE(checked.right());
+    EXPECT_TRUE(passes_in_fork([&] { return checked.right(); }));
+}
+
 // The thread that forks need not be the one that has called.
 TEST_P(Fork, child_of_another_thread_calls_as_well) {
     Checked checked(GetParam());

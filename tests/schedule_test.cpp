@@ -2,6 +2,7 @@
 // busy, in simulated time. HONE_TEST_TABLE=1 prints the table of efficiencies.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <random>
 #include <set>
@@ -151,6 +152,15 @@ TEST(Schedule, is_near_the_bound_where_dq_is_summed) {
                 }
 }
 
+// Of the costs of the tasks of this kind.
+template <class Schedule>
+double sum_of_costs(const Schedule& s, Work work) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < s.tasks(); ++i)
+        if (s.task(i).work == work) sum += s.cost(s.task(i));
+    return sum;
+}
+
 // Shapes whose blocks are ragged in every way, some without work.
 std::vector<Shape> odd_shapes() {
     std::vector<Shape> shapes;
@@ -227,6 +237,47 @@ TEST(Schedule, backward_does_all_work_once) {
                 for (const Accumulator* gradient : {&s.dq, &s.dk, &s.dv})
                     expect_finished(s, *gradient, finished);
                 Simulator(s, threads);
+            }
+}
+
+template <class Schedule>
+void expect_total(const Schedule& s, Work work) {
+    const double sum = sum_of_costs(s, work);
+    EXPECT_DOUBLE_EQ(s.total_cost(HUGE_VAL), sum);
+    for (const double enough : {0.0, 1e5, 1e7, 1e9})
+        if (sum > enough)
+            EXPECT_GT(s.total_cost(enough), enough);
+        else
+            EXPECT_DOUBLE_EQ(s.total_cost(enough), sum);
+}
+
+TEST(Schedule, total_cost_is_that_of_the_tasks_that_multiply) {
+    for (Shape shape : odd_shapes())
+        for (const bool sums_rows : {false, true}) {
+            SCOPED_TRACE(shape.name());
+            shape.sum_dq.rows = sums_rows;
+            expect_total(plan_of(shape, 2).schedule, Work::attend);
+            expect_total(backward_plan_of(shape, 2).schedule, Work::key_block);
+        }
+}
+
+TEST(Schedule, packing_costs_what_is_packed) {
+    const auto cost = [](std::int64_t keys) {
+        return sum_of_costs(plan_of({.queries = 300, .keys = keys}, 1).schedule, Work::pack_keys);
+    };
+    for (const std::int64_t keys : {1, 63, 64, 65, 193, 255, 257, 300, 449, 512})
+        EXPECT_DOUBLE_EQ(cost(keys), static_cast<double>(keys) * cost(256) / 256) << keys << " keys";
+}
+
+// Callers ask how large a workspace would be before they know that there is memory for it.
+TEST(Schedule, is_planned_at_once_whatever_the_extents) {
+    for (const hone_mask mask : {HONE_MASK_NONE, HONE_MASK_CAUSAL_TOP_LEFT, HONE_MASK_CAUSAL_BOTTOM_RIGHT})
+        for (const auto& [queries, keys] :
+             {std::pair{48, 8}, std::pair{8, 48}, std::pair{30, 30}, std::pair{48, 0}})
+            for (const int threads : {1, 64}) {
+                const Shape shape = {1, 1, 1, std::int64_t{1} << queries, std::int64_t{1} << keys, 1, mask};
+                EXPECT_GT(plan_of(shape, threads).bytes, 0u);
+                EXPECT_GT(backward_plan_of(shape, threads).bytes, 0u);
             }
 }
 

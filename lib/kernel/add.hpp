@@ -32,7 +32,7 @@ inline void compensate(V from, V factor, V& to, V& lost) {
     to = sum;
 }
 
-// Calls body(load, store, d) for the features of a row, by vectors, then by elements.
+// Calls vector(d) for whole vectors of a row's features from d on, then element(d) for each that is left.
 template <class T, class Vector, class Element>
 inline void for_features(std::int64_t features, Vector vector, Element element) {
     std::int64_t d = 0;

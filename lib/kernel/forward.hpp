@@ -16,9 +16,6 @@
 namespace hone {
 namespace {
 
-// Rows that are treated together along the edge of a causal mask: whole register tiles of 6 and of 8 rows.
-inline constexpr std::int64_t kRaggedRows = 48;
-
 // What a block of rows carries from one key block to the next.
 template <class T>
 struct ForwardRows {
