@@ -19,15 +19,15 @@ class Crowding {
     // Some 5 ms on one thread.
     static constexpr double kShortCost = 2e8;
 
-    bool crowded() const { return Clock::now() < until_; }
+    bool crowded(Clock::time_point now) const { return now < until_; }
 
-    // A call took this time, and one thread would have taken that.
-    void called(Seconds time, Seconds on_one_thread) {
+    // A call that ends now took this time, and one thread would have taken that.
+    void called(Clock::time_point now, Seconds time, Seconds on_one_thread) {
         if (time < 2 * on_one_thread + Seconds(200e-6)) {
             pause_ = kFirstPause;
             return;
         }
-        until_ = Clock::now() + pause_;
+        until_ = now + pause_;
         pause_ = std::min(2 * pause_, kLastPause);
     }
 

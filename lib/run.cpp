@@ -52,7 +52,7 @@ template <class Schedule, class Body>
 void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
     const double cost = threads > 1 ? schedule.total_cost(Crowding::kShortCost) : 0;
     const bool is_short = cost < Crowding::kShortCost;
-    if (threads == 1 || forked || (is_short && crowding.crowded())) {
+    if (threads == 1 || forked || (is_short && crowding.crowded(Crowding::Clock::now()))) {
         for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);
         return;
     }
@@ -62,7 +62,8 @@ void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body bo
     const auto begun = Crowding::Clock::now();
 #pragma omp parallel num_threads(threads) reduction(min : least)
     least = std::min(least, run_share(schedule, next, counters, body));
-    if (is_short) crowding.called(Crowding::Clock::now() - begun, Crowding::Seconds(cost * least));
+    const auto end = Crowding::Clock::now();
+    if (is_short) crowding.called(end, end - begun, Crowding::Seconds(cost * least));
 }
 
 // T is const for an input.
@@ -141,52 +142,76 @@ BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, c
     return call;
 }
 
-// The sums of dq, dk and dv of one call.
+// The tasks of one backward call.
 template <class T>
-struct Gradients {
-    GradientSum<T> dq, dk, dv;
-    Gradients(const BackwardPlan& plan, const hone_backward_args& a, T scale, const Tiles<T>& tiles,
-              std::byte* workspace)
-        : dq(plan.schedule.dq, a.dq, scale, tiles, workspace, plan.threads > 1),
-          dk(plan.schedule.dk, a.dk, scale, tiles, workspace, plan.threads > 1),
-          dv(plan.schedule.dv, a.dv, T(1), tiles, workspace, plan.threads > 1) {}
-    const GradientSum<T>& of(const Accumulator& how) const {
-        return &how == &dq.how() ? dq : &how == &dk.how() ? dk : dv;
+class BackwardTasks {
+  public:
+    BackwardTasks(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
+                  const hone_backward_args& a, std::byte* workspace)
+        : schedule_(plan.schedule),
+          tiles_(tiles),
+          activation_(p.activation),
+          call_(backward_call<T>(plan, p, a, workspace)),
+          dq_(schedule_.dq, a.dq, call_.parameter.scale, tiles, workspace, plan.threads > 1),
+          dk_(schedule_.dk, a.dk, call_.parameter.scale, tiles, workspace, plan.threads > 1),
+          dv_(schedule_.dv, a.dv, T(1), tiles, workspace, plan.threads > 1) {}
+
+    void run(const Task& task, T* scratch) {
+        if (task.work == Work::row_constants)
+            row_constants(task);
+        else if (task.work == Work::key_block)
+            key_block({task.batch, task.head, task.index}, scratch);
+        else
+            finish(schedule_.finish(task.index));
     }
+    const BackwardCall<T>& call() const { return call_; }
+
+  private:
+    void row_constants(const Task& task) {
+        const std::int64_t groups = schedule_.n.query_heads / schedule_.n.joint_heads;
+        for (std::int64_t g = task.head; g < smaller(task.head + schedule_.row_groups, groups); ++g)
+            tiles_.backward_rows[activation_](call_, task.batch, g, task.index / schedule_.row_chunk);
+    }
+
+    // The blocks of rows that see the key block pass by, the last one first.
+    void key_block(const KeyBlockTask& task, T* scratch) {
+        const BackwardScratch& at = call_.scratch;
+        const Blocks& block = call_.block;
+        tiles_.backward_begin(call_, task.batch, task.kv_head, task.key_block, scratch);
+        QueryContribution<T> dq(dq_, call_, tiles_, task, scratch);
+        KeyContribution<T> dk(dk_, call_, tiles_, task,
+                              {scratch + at.dk, scratch + at.dk_sums, block.key_width});
+        KeyContribution<T> dv(dv_, call_, tiles_, task,
+                              {scratch + at.dv, scratch + at.dv_sums, block.value_width});
+        const RowBlocks rows = schedule_.row_blocks(task.key_block);
+        for (std::int64_t row_block = rows.end - 1; row_block >= rows.first; --row_block) {
+            tiles_.backward_step[activation_](call_, task.batch, task.kv_head, task.key_block, row_block,
+                                              scratch);
+            dq.add_step(row_block);
+            dk.add_step(row_block);
+            dv.add_step(row_block);
+        }
+        dq.end();
+        dk.end();
+        dv.end();
+        tiles_.backward_end(call_, task.batch, task.kv_head, task.key_block, scratch);
+    }
+
+    void finish(const BackwardSchedule::Finish& rows) {
+        const Accumulator& how = *rows.gradient;
+        const GradientSum<T>& sum = &how == &dq_.how() ? dq_ : &how == &dk_.how() ? dk_ : dv_;
+        for (std::int64_t row = rows.first; row < rows.last; ++row) {
+            const std::int64_t key_blocks = schedule_.contributing(how, rows.head, row);
+            sum.finish_row(rows.batch, rows.head, row, how.contributions(key_blocks));
+        }
+    }
+
+    const BackwardSchedule& schedule_;
+    const Tiles<T>& tiles_;
+    const int activation_;
+    const BackwardCall<T> call_;
+    const GradientSum<T> dq_, dk_, dv_;
 };
-
-// One key block: the blocks of rows that see it pass by, the last one first.
-template <class T, class Step>
-void run_key_block(const BackwardSchedule& schedule, const BackwardCall<T>& call, const Tiles<T>& tiles,
-                   const Gradients<T>& sums, const KeyBlockTask& task, T* scratch, Step step) {
-    tiles.backward_begin(call, task.batch, task.kv_head, task.key_block, scratch);
-    QueryContribution<T> dq(sums.dq, call, tiles, task, scratch);
-    KeyContribution<T> dk(sums.dk, call, tiles, task,
-                          {scratch + call.scratch.dk, scratch + call.scratch.dk_sums, call.block.key_width});
-    KeyContribution<T> dv(
-        sums.dv, call, tiles, task,
-        {scratch + call.scratch.dv, scratch + call.scratch.dv_sums, call.block.value_width});
-    const RowBlocks rows = schedule.row_blocks(task.key_block);
-    for (std::int64_t row_block = rows.end - 1; row_block >= rows.first; --row_block) {
-        step(call, task.batch, task.kv_head, task.key_block, row_block, scratch);
-        dq.add_step(row_block);
-        dk.add_step(row_block);
-        dv.add_step(row_block);
-    }
-    dq.end();
-    dk.end();
-    dv.end();
-    tiles.backward_end(call, task.batch, task.kv_head, task.key_block, scratch);
-}
-
-template <class T>
-void finish_rows(const BackwardSchedule& schedule, const BackwardSchedule::Finish& rows,
-                 const GradientSum<T>& sum) {
-    for (std::int64_t row = rows.first; row < rows.last; ++row) {
-        const std::int64_t key_blocks = schedule.contributing(*rows.gradient, rows.head, row);
-        sum.finish_row(rows.batch, rows.head, row, rows.gradient->contributions(key_blocks));
-    }
-}
 
 // to[j] = sum over i and l of from[i, j, l].
 template <class T>
@@ -243,25 +268,15 @@ void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
     const Rounding rounding;
     const BackwardSchedule& s = plan.schedule;
     const std::int64_t groups = s.n.query_heads / s.n.joint_heads;
-    const BackwardCall<T> call = backward_call<T>(plan, p, a, workspace);
-    const Gradients<T> sums(plan, a, call.parameter.scale, tiles, workspace);
-    run_tasks(
-        s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
-        [&](const Task& task, int thread) {
-            T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
-            if (task.work == Work::row_constants)
-                for (std::int64_t group = task.head; group < smaller(task.head + s.row_groups, groups);
-                     ++group)
-                    tiles.backward_rows[p.activation](call, task.batch, group, task.index / s.row_chunk);
-            else if (task.work == Work::key_block)
-                run_key_block(s, call, tiles, sums, {task.batch, task.head, task.index}, scratch,
-                              tiles.backward_step[p.activation]);
-            else
-                finish_rows(s, s.finish(task.index), sums.of(*s.finish(task.index).gradient));
-        });
+    BackwardTasks<T> tasks(plan, tiles, p, a, workspace);
+    run_tasks(s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
+              [&](const Task& task, int thread) {
+                  tasks.run(task,
+                            reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride));
+              });
     for (void* dbias : {a.dshift, a.dlog_prior})
-        if (dbias) sum_parts<T>(call.dbias, s.n.batch, s.n.query_heads, s.block.key_blocks, dbias);
-    if (a.dsink) sum_parts<T>(call.dsink, s.n.batch, groups, s.row_chunks, a.dsink);
+        if (dbias) sum_parts<T>(tasks.call().dbias, s.n.batch, s.n.query_heads, s.block.key_blocks, dbias);
+    if (a.dsink) sum_parts<T>(tasks.call().dsink, s.n.batch, groups, s.row_chunks, a.dsink);
 }
 
 template void run(const ForwardPlan&, const Tiles<float>&, const hone_problem&, const hone_forward_args&,

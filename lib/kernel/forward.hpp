@@ -160,25 +160,29 @@ struct RowRange {
     std::int64_t batch, kv_head, first, count;
 };
 
-// Steps 1 to 3 over the key blocks [from, end): fills row and o.
+struct KeyBlockRange {
+    std::int64_t first, end;
+};
+
+// Steps 1 to 3 over some key blocks: fills row and o.
 template <class T, class Act>
-void attend_part(const ForwardCall<T>& call, const RowRange& rows, std::int64_t from, std::int64_t end,
+void attend_part(const ForwardCall<T>& call, const RowRange& rows, const KeyBlockRange& blocks,
                  ForwardRows<T>& row, T* o, T* scratch) {
     const Extents& n = call.n;
     const Blocks& block = call.block;
     for (std::int64_t r = 0; r < rows.count; ++r) {
         const auto [query, head] = row_at(n, rows.kv_head, rows.first + r);
         row.q[r] = at(call.q, rows.batch, head, query);
-        begin_row<T, Act>(call, query, head, from == 0, row, r);
+        begin_row<T, Act>(call, query, head, blocks.first == 0, row, r);
     }
-    const std::int64_t end_key = smaller(row.end[rows.count - 1], end * block.keys);
-    if (end_key <= from * block.keys)
+    const std::int64_t end_key = smaller(row.end[rows.count - 1], blocks.end * block.keys);
+    if (end_key <= blocks.first * block.keys)
         for (std::int64_t i = 0; i < rows.count * block.value_width; ++i) o[i] = 0;
-    for (std::int64_t kb = from; kb * block.keys < end_key; ++kb) {
+    for (std::int64_t kb = blocks.first; kb * block.keys < end_key; ++kb) {
         const bool last = (kb + 1) * block.keys >= end_key;
         KeyBlock<T> keys = read_key_block(call, rows.batch, rows.kv_head, kb, last, scratch);
         keys.columns = smaller(block.keys, end_key - keys.first);
-        keys.begun = kb > from;
+        keys.begun = kb > blocks.first;
         // Where not all rows see all keys, a few at a time: those that see less are then spared more.
         const bool ragged = row.end[0] < keys.first + keys.columns;
         const std::int64_t step = ragged ? smaller(kRaggedRows, rows.count) : rows.count;
@@ -188,22 +192,33 @@ void attend_part(const ForwardCall<T>& call, const RowRange& rows, std::int64_t 
     }
 }
 
-// Joins the part in `row` and `o` to those before it, which lie in `total` and its scratch.
+// Where the rows of a block keep what their parts give together.
 template <class T>
-void join_parts(const ForwardCall<T>& call, std::int64_t rows, bool first, ForwardRows<T>& total,
+Part<T> total_of(const ForwardCall<T>& call, const ForwardRows<T>& total, std::int64_t r, T* scratch) {
+    return {total.maximum[r], total.sum[r], scratch + call.scratch.total + r * call.block.value_width};
+}
+
+// The first part is the total.
+template <class T>
+void begin_total(const ForwardCall<T>& call, std::int64_t rows, ForwardRows<T>& total,
+                 const ForwardRows<T>& row, T* o, T* scratch) {
+    const std::int64_t width = call.block.value_width;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        total.maximum[r] = row.maximum[r], total.sum[r] = row.sum[r];
+        scale_row(o + r * width, call.n.value_dim, T(1), total_of(call, total, r, scratch).o);
+        clear_rows(scratch + call.scratch.lost + r * width, 0, 1, call.n.value_dim);
+    }
+}
+
+// Each further part is joined to it.
+template <class T>
+void join_total(const ForwardCall<T>& call, std::int64_t rows, ForwardRows<T>& total,
                 const ForwardRows<T>& row, T* o, T* scratch) {
     const std::int64_t width = call.block.value_width;
-    T *const sums = scratch + call.scratch.total, *const lost = scratch + call.scratch.lost;
     for (std::int64_t r = 0; r < rows; ++r) {
-        Part<T> whole = {total.maximum[r], total.sum[r], sums + r * width};
-        const Part<T> part = {row.maximum[r], row.sum[r], o + r * width};
-        if (first) {
-            scale_row(part.o, width, T(1), whole.o);
-            clear_rows(lost + r * width, 0, 1, width);
-            whole.maximum = part.maximum, whole.sum = part.sum;
-        } else {
-            join_part(whole, part, width, lost + r * width);
-        }
+        Part<T> whole = total_of(call, total, r, scratch);
+        join_part(whole, {row.maximum[r], row.sum[r], o + r * width}, call.n.value_dim,
+                  scratch + call.scratch.lost + r * width);
         total.maximum[r] = whole.maximum, total.sum[r] = whole.sum;
     }
 }
@@ -224,8 +239,8 @@ void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t 
     const bool joins = end - from > kPlainTerms;
     std::int64_t kb = from;
     do {
-        attend_part<T, Act>(call, rows, kb, smaller(kb + kPlainTerms, end), row, o, scratch);
-        if (joins) join_parts(call, rows.count, kb == from, total, row, o, scratch);
+        attend_part<T, Act>(call, rows, {kb, smaller(kb + kPlainTerms, end)}, row, o, scratch);
+        if (joins) (kb == from ? begin_total<T> : join_total<T>)(call, rows.count, total, row, o, scratch);
         kb += kPlainTerms;
     } while (kb < end);
     if (joins) o = scratch + call.scratch.total;
@@ -252,9 +267,9 @@ void join_chunks(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv
         return {call.part_maximum[i], call.part_sum[i], call.part_o + i * width};
     };
     T* const lost = scratch + call.scratch.lost;
-    clear_rows(lost, 0, 1, width);
+    clear_rows(lost, 0, 1, n.value_dim);
     Part<T> total = part(0);
-    for (std::int64_t c = 1; c < call.chunks; ++c) join_part(total, part(c), width, lost);
+    for (std::int64_t c = 1; c < call.chunks; ++c) join_part(total, part(c), n.value_dim, lost);
     end_row<T, Act>(call, batch, head, query, total.maximum, total.sum,
                     row_constants<T, Act>(n, call.parameter, query, head).weight, total.o);
 }
