@@ -143,7 +143,10 @@ struct Truth {
         PerRow by_plain = errors_per_row(plain, exact, slot), largest(extents, is_array(slot));
         PerRow rounding = largest, floor = largest;
         const double multiple = input.direction == Direction::forward ? 2 : 3;
-        const auto raise = [](double& most, Wide<T> x) { most = std::max(most, static_cast<double>(x)); };
+        // What is not finite is judged by itself: infinite or NaN in the truth, too.
+        const auto raise = [](double& most, Wide<T> x) {
+            if (std::isfinite(x)) most = std::max(most, static_cast<double>(x));
+        };
         for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
             const TermSum<Wide<T>>& sum = magnitudes.sum(slot, b, h, i, d);
             const Term<Wide<T>>& all = sum.all();
@@ -151,8 +154,9 @@ struct Truth {
             raise(largest.at(b, h, i, d), all.magnitude);
             raise(rounding.at(b, h, i, d), slot == LSE ? 0 : sum.rounding(kPrecision));
             raise(floor.at(b, h, i, d), 4 * kPrecision.epsilon * all.magnitude + all.moved + flushed);
-            // A normaliser that may be flushed altogether may leave any lse.
-            if (slot == LSE && flushed > 0.25) floor.at(b, h, i, d) = std::numeric_limits<double>::infinity();
+            // A normaliser that may be flushed altogether may leave any lse, and any share of it.
+            if (slot == LSE ? flushed > 0.25 : std::isinf(flushed))
+                floor.at(b, h, i, d) = std::numeric_limits<double>::infinity();
         });
         allowed[slot] = largest_per_row(extents, slot, [&](auto b, auto h, auto i, auto d) {
             return std::min(multiple * by_plain.at(b, h, i, d) + rounding.at(b, h, i, d),
@@ -177,7 +181,7 @@ struct Worst {
     Slot slot = O;
     std::int64_t batch = 0, head = 0, row = 0, feature = 0;
     double got = 0, exact = 0, error = 0, allowed = 0;
-    double share = 0;  // error / allowed; infinite where nothing finite is allowed
+    double share = 0;  // error / allowed
 
     friend std::ostream& operator<<(std::ostream& out, const Worst& w) {
         return out << slot_names[w.slot] << "[" << w.batch << ", " << w.head << ", " << w.row << ", "
@@ -193,11 +197,7 @@ Worst worst_of(Call<T>& got, Truth<T>& truth, Slot slot) {
         const T* x = got[slot].row(b, h, i);
         for (std::int64_t d = 0; d < truth.exact[slot].extents().features; ++d) {
             const double allowed = truth.allowed[slot].at(b, h, i, d), error = distance(x[d], want[d]);
-            const bool bounded = std::isfinite(allowed) || slot == LSE;
-            const double share = error == 0            ? 0
-                                 : !bounded            ? std::numeric_limits<double>::infinity()
-                                 : std::isinf(allowed) ? 0
-                                                       : error / allowed;
+            const double share = error == 0 || std::isinf(allowed) ? 0 : error / allowed;
             if (share > worst.share)
                 worst = {slot,  b,       h,    i, d, static_cast<double>(x[d]), static_cast<double>(want[d]),
                          error, allowed, share};
