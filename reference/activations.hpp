@@ -14,6 +14,8 @@
 
 #include <hone/hone.h>
 
+#include <limits>
+
 #include "reference/dual.hpp"
 
 namespace hone::reference {
@@ -32,13 +34,14 @@ struct Activation {
 // p = phi(s) / Z, Z = sum of phi(s).
 struct Normalised : Activation {
     static constexpr bool normalised = true;
-    static constexpr bool exponential = false;
+    // Where no score of a row is above this, phi is exp there, to the last digit of any type.
+    static constexpr double exponential_below = -std::numeric_limits<double>::infinity();
 };
 
 // phi = exp, whose p is the same when all the scores are shifted by one number: what keeps it from
 // overflowing.
 struct Exponential : Normalised {
-    static constexpr bool exponential = true;
+    static constexpr double exponential_below = std::numeric_limits<double>::infinity();
 
     template <class T>
     static T phi(T x) {
@@ -76,6 +79,8 @@ struct bayes_softmax : Exponential {
 };
 
 struct softplus : Normalised {
+    static constexpr double exponential_below = -50;
+
     template <class T>
     static T phi(T x) {
         return x > 0 ? x + math::log1p(math::exp(-x)) : math::log1p(math::exp(x));

@@ -55,10 +55,11 @@ void forward_normalised_row(const hone_problem& problem, const hone_forward_args
 
     // Where nothing is above -infinity, any finite origin gives the normaliser 0. A sink of infinity is the
     // origin: it takes all the weight.
-    const S origin = A::exponential && maximum != -infinity<S> ? maximum : 0;
+    const bool exponential = maximum <= S(A::exponential_below);
+    const S origin = exponential && maximum != -infinity<S> ? maximum : 0;
     S normaliser = exp_above(sink, origin);
     for (int64_t n = 0; n < heads * keys; ++n) {
-        p[n] = A::phi(p[n] - origin);
+        p[n] = exponential ? math::exp(p[n] - origin) : A::phi(p[n]);
         normaliser += p[n];
     }
     if (normaliser != 0)
@@ -127,16 +128,17 @@ void backward_normalised_row(const hone_problem& problem, const hone_backward_ar
     if (A::takes_sink && args.dsink)
         static_cast<S*>(args.dsink)[group] -= exp_above(sink_logit<A, S>(problem, args, group), lse) * delta;
 
-    // p = phi(s - origin) / normaliser
-    const S origin = A::exponential ? lse : 0;
-    const S normaliser = A::exponential ? 1 : std::exp(lse);
+    // p = e^(s - lse), or phi(s) / normaliser
+    const bool exponential = lse <= S(A::exponential_below);
+    const S normaliser = std::exp(lse);
     for (int64_t h = group * heads; h < (group + 1) * heads; ++h) {
         score_row<A>(problem, args, b, h, i, p);
         weight_gradient_row(problem, args, b, h, i, ds);
         for (int64_t j = 0; j < keys; ++j) {
-            const auto [value, slope] = A::phi(math::Dual<S>(p[j] - origin, 1));
-            p[j] = value / normaliser;
-            ds[j] = slope / normaliser * (ds[j] - delta);
+            const math::Dual<S> score(p[j], 1);
+            const auto [value, slope] = exponential ? math::exp(score - lse) : A::phi(score) / normaliser;
+            p[j] = value;
+            ds[j] = slope * (ds[j] - delta);
         }
         add_gradients_row<A>(problem, args, b, h, i, p, ds);
     }

@@ -59,9 +59,10 @@ class Magnitudes {
     }
 
   private:
-    // p = factor phi(x), x = s + bias - origin.
+    // p = factor phi(x), x = s + bias - origin; phi is exp where the row is exponential.
     struct RowConstants {
         S lse = 0, origin = 0, factor = 1;
+        bool exponential = false;
     };
     struct Weight {
         Term<S> p, slope;
@@ -102,8 +103,8 @@ class Magnitudes {
         if (constant.lse == -reference::infinity<S>) return;
         if constexpr (!A::normalised)
             constant.factor = reference::weight<A, S>(p, reference::visible_keys(p, i));
-        else if constexpr (A::exponential)
-            constant.origin = constant.lse;
+        else if (constant.lse <= S(A::exponential_below))
+            constant.origin = constant.lse, constant.exponential = true;
         else
             constant.factor = std::exp(-constant.lse);
         if (call_.direction == Direction::forward) {
@@ -172,12 +173,15 @@ class Magnitudes {
         const S lost = static_cast<S>(p.key_dim + 1) * std::max(S(1), std::abs(reference::scale<S>(p)));
         const S w = std::abs(constant.factor), own = 3 * std::max(S(1), w);
         // Where L is not in the argument, it is in the factor.
-        const S factor_moved = constant.origin == constant.lse ? 0 : two_ulp() * std::abs(constant.lse);
+        const S factor_moved =
+            constant.exponential || constant.lse == 0 ? 0 : two_ulp() * std::abs(constant.lse);
         weights_.resize(arguments_.size());
         for (std::size_t j = 0; j < weights_.size(); ++j) {
             const S x = arguments_[j], move = moves_[j];
-            const Dual here = A::phi(Dual(x, 1)), above = A::phi(Dual(x + move, 1)),
-                       below = A::phi(Dual(x - move, 1));
+            const auto phi = [&](S at) {
+                return constant.exponential ? reference::math::exp(Dual(at, 1)) : A::phi(Dual(at, 1));
+            };
+            const Dual here = phi(x), above = phi(x + move), below = phi(x - move);
             const auto moved = [&](S Dual::*part) {
                 return w * (std::max(std::abs(above.*part - here.*part), std::abs(below.*part - here.*part)) +
                             factor_moved * std::abs(here.*part));
