@@ -9,21 +9,21 @@ namespace hone {
 // Where other programs hold the cores, a thread that is called comes when its time slice does, some
 // milliseconds later, and the parallel region ends no sooner. After a call that took longer than it would
 // have on one thread, short calls run on one for a while. Their bits are the same. (Two processes with 2
-// threads each on the 2 cores of an AMD Zen 4, forward of 8 heads of 128 x 128, D 64: 7 times the time of one
-// process without this, 2.6 times with it.)
+// threads each on the 2 cores of an AMD Zen 4, decoding 16384 keys of 8 heads, D 64: 5.5 times the time of
+// one process without this, 3.0 times with it.)
 class Crowding {
   public:
     using Clock = std::chrono::steady_clock;
     using Seconds = std::chrono::duration<double>;
 
-    // Some 5 ms on one thread.
-    static constexpr double kShortCost = 2e8;
+    // Some 10 to 30 ms on one thread.
+    static constexpr double kShortCost = 1e9;
 
     bool crowded(Clock::time_point now) const { return now < until_; }
 
     // A call that ends now took this time, and one thread would have taken that.
     void called(Clock::time_point now, Seconds time, Seconds on_one_thread) {
-        if (time < 2 * on_one_thread + Seconds(200e-6)) {
+        if (time < 1.25 * on_one_thread + Seconds(200e-6)) {
             pause_ = kFirstPause;
             return;
         }
