@@ -20,8 +20,8 @@ struct Tensor {
 };
 
 // n equal float32 terms, added one after the other, may lose n/4 units of 2^-24 of their sum. A product over
-// a block of 256 keys loses 64; with so many blocks added plainly it is 80. The limit is 100 (6e-6): longer
-// sums are compensated.
+// a block of keys loses 32, as its chains have 128 terms; with so many blocks added plainly it is 48. The
+// limit is 100 (6e-6): longer sums are compensated.
 inline constexpr std::int64_t kPlainTerms = 64;
 
 // The most rows of a block: what a tile function has room for.
