@@ -102,7 +102,7 @@ int needed_threads(const ForwardSchedule& s, int threads) {
 // When the last of `threads` ends, in units of the longest task, where they take tasks in the order of their
 // lengths, which fall evenly from 1 to `least`. Twice as many tasks as threads pair up to equal sums, a long
 // one with a short one; what such rounds leave is added on top.
-double time_of_last(double tasks, double threads, double least) {
+double time_of_falling(double tasks, double threads, double least) {
     const auto length = [&](double from_end) { return least + (1 - least) * from_end / tasks; };
     const double rest = tasks - std::floor(tasks / (2 * threads)) * 2 * threads;
     const double even = (tasks * (least + 1) - rest * (least + length(rest))) / 2 / threads;
@@ -110,19 +110,35 @@ double time_of_last(double tasks, double threads, double least) {
     return even + std::max(length(rest), rest > threads ? 2 * length(rest - threads) : 0);
 }
 
-// Rows of a block of forward: those with which the last thread is likely to end first. (Where k and v are
+// The same where they take `few` tasks of length `least` and then `many` of length 1. A thread that has taken
+// fewer of the short ones goes on first.
+double time_of_equal(double few, double least, double many, double threads) {
+    const double taken = std::floor(few / threads), more = few - taken * threads;
+    const double rounds = std::floor(many / threads), rest = many - rounds * threads;
+    const bool last_took_more = rest > 0 ? rest > threads - more : more > 0;
+    return rounds + (rest > 0 ? 1 : 0) + least * (taken + (last_took_more ? 1 : 0));
+}
+
+// Rows of a block of forward: the most with which the last thread is likely to end first. (Where k and v are
 // packed, a row's result is the same in a block of any size.)
 std::int64_t balanced_rows(const Extents& n, std::int64_t most, const Machine& machine) {
-    const std::int64_t all = n.queries * n.heads_per_kv, heads = n.batch * n.kv_heads;
+    const std::int64_t all = n.queries * n.heads_per_kv, all_seen = keys_seen(n, 0);
     if (machine.threads == 1 || all == 0 || n.keys == 0) return most;
-    const double least = static_cast<double>(keys_seen(n, 0)) / static_cast<double>(n.keys);
+    const auto heads = static_cast<double>(n.batch * n.kv_heads);
+    const auto time_with = [&](std::int64_t rows) {
+        const auto longest = static_cast<double>(rows + kPanelRows);
+        const auto whole = static_cast<double>(blocks_of(all, rows) - 1);  // blocks of a head but the last
+        if (all_seen < n.keys)
+            return longest * time_of_falling(heads * (whole + 1), machine.threads,
+                                             static_cast<double>(all_seen) / static_cast<double>(n.keys));
+        const auto shortest = static_cast<double>(all + kPanelRows) - whole * static_cast<double>(rows);
+        return longest * time_of_equal(heads, shortest / longest, heads * whole, machine.threads);
+    };
     std::int64_t best = most;
-    double soonest = 0;
-    for (std::int64_t rows = most; rows > 0; rows -= machine.tile_rows) {
-        const auto tasks = static_cast<double>(heads * blocks_of(all, rows));
-        const double time =
-            time_of_last(tasks, machine.threads, least) * static_cast<double>(rows + kPanelRows);
-        if (rows == most || time < soonest) soonest = time, best = rows;
+    double soonest = time_with(most);
+    for (std::int64_t rows = most - machine.tile_rows; rows > 0; rows -= machine.tile_rows) {
+        const double time = time_with(rows);
+        if (time < soonest) soonest = time, best = rows;
     }
     return best;
 }

@@ -11,15 +11,15 @@ struct sigmoid : ElementWise {
     static constexpr bool takes_weight = false;
     static double default_shift(double keys) { return -__builtin_log(keys); }
     static double default_weight(double) { return 1; }
-    // For the slope, e = e^-|x|, of which p' = e / (1 + e)^2 keeps its digits, as p (1 - p) would not.
+    // For the slope, e = e^-x, of which p' = e / (1 + e)^2 keeps its digits, as p (1 - p) would not.
     template <class T>
     struct Parts {
-        Group<T> x, e;
+        Group<T> e;
     };
     template <bool for_slope, class T>
     static auto prepare(Group<T> x) {
         if constexpr (for_slope)
-            return Parts<T>{x, exp_minus(abs(x))};
+            return Parts<T>{exp_minus(at_least(Group<T>(-Coefficients<T>::exp_end), x))};
         else
             return x;
     }
@@ -30,13 +30,12 @@ struct sigmoid : ElementWise {
     }
     template <class T>
     static Group<T> value(const Parts<T>& of) {
-        const Group<T> one(1), larger = one / (one + of.e);
-        return select(of.x < Group<T>(0), of.e * larger, larger);
+        return Group<T>(1) / (Group<T>(1) + of.e);
     }
     template <class T>
     static Group<T> slope(const Parts<T>& of) {
-        const Group<T> one(1), larger = one / (one + of.e);
-        return of.e * larger * larger;
+        const Group<T> p = value(of);
+        return of.e * p * p;
     }
 };
 
