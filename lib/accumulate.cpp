@@ -93,7 +93,7 @@ std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std
 
 template <class T>
 GradientSum<T>::GradientSum(const Accumulator& how, const hone_tensor& gradient, T factor,
-                            const Tiles<T>& tiles, std::byte* workspace, bool waits)
+                            const Tiles<T>& tiles, std::byte* workspace, Meeting meeting)
     : how_(how),
       tiles_(tiles),
       gradient_{static_cast<T*>(gradient.data), gradient.batch_stride, gradient.head_stride,
@@ -101,8 +101,9 @@ GradientSum<T>::GradientSum(const Accumulator& how, const hone_tensor& gradient,
       sum_(how.copies > 1 ? dense(reinterpret_cast<T*>(workspace + how.copies_at), how) : gradient_),
       lost_(dense(reinterpret_cast<T*>(workspace + how.lost_at), how)),
       factor_(factor),
-      counters_(waits && how.counters() > 0 ? reinterpret_cast<Counter*>(workspace + how.counters_at)
-                                            : nullptr) {
+      counters_(meeting == Meeting::possible && how.counters() > 0
+                    ? reinterpret_cast<Counter*>(workspace + how.counters_at)
+                    : nullptr) {
     if (counters_) std::fill_n(counters_, how.counters(), Counter());
 }
 

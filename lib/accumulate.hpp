@@ -23,6 +23,9 @@ inline constexpr std::int64_t kMostCopies = 16;
 
 enum class Side { queries, keys };
 
+// Whether tasks that add to one cell may meet: not where one thread takes them in their order.
+enum class Meeting { never, possible };
+
 // A task of backward, as far as the order of additions goes: tasks come in the order of key blocks
 // (in_order), those of one key block by batch entries, those of one entry by kv heads.
 struct KeyBlockTask {
@@ -89,10 +92,9 @@ struct Rows {
 template <class T>
 class GradientSum {
   public:
-    // The gradient is `factor` times the sum of the contributions. Where one thread runs the tasks in their
-    // order, nobody waits.
+    // The gradient is `factor` times the sum of the contributions. Tasks that may meet wait for their turns.
     GradientSum(const Accumulator& how, const hone_tensor& gradient, T factor, const Tiles<T>& tiles,
-                std::byte* workspace, bool waits);
+                std::byte* workspace, Meeting meeting);
 
     // Waits for the turn, calls body(add), where add(rows) adds for the task, and passes the turn on.
     template <class Body>

@@ -152,9 +152,9 @@ class BackwardTasks {
           tiles_(tiles),
           activation_(p.activation),
           call_(backward_call<T>(plan, p, a, workspace)),
-          dq_(schedule_.dq, a.dq, call_.parameter.scale, tiles, workspace, plan.threads > 1),
-          dk_(schedule_.dk, a.dk, call_.parameter.scale, tiles, workspace, plan.threads > 1),
-          dv_(schedule_.dv, a.dv, T(1), tiles, workspace, plan.threads > 1) {}
+          dq_(schedule_.dq, a.dq, call_.parameter.scale, tiles, workspace, meeting(plan)),
+          dk_(schedule_.dk, a.dk, call_.parameter.scale, tiles, workspace, meeting(plan)),
+          dv_(schedule_.dv, a.dv, T(1), tiles, workspace, meeting(plan)) {}
 
     void run(const Task& task, T* scratch) {
         if (task.work == Work::row_constants)
@@ -167,6 +167,10 @@ class BackwardTasks {
     const BackwardCall<T>& call() const { return call_; }
 
   private:
+    static Meeting meeting(const BackwardPlan& plan) {
+        return plan.threads > 1 ? Meeting::possible : Meeting::never;
+    }
+
     void row_constants(const Task& task) {
         const std::int64_t groups = schedule_.n.query_heads / schedule_.n.joint_heads;
         for (std::int64_t g = task.head; g < smaller(task.head + schedule_.row_groups, groups); ++g)

@@ -84,6 +84,26 @@ TEST_P(Range, softplus_of_any_scores_up_to_the_largest_number_is_accurate) {
     });
 }
 
+// There softplus is exp: weights and gradients are softmax's, though e^score itself is 0.
+TEST_P(Range, softplus_of_very_low_scores_keeps_its_digits) {
+    if (name != "softplus") return;
+    with_scalar([&]<class T>(T) {
+        for (const std::int64_t rows : {3, 17, 193})
+            for (const std::int64_t keys : {1, 301})
+                for (const double highest : {-39.5, -60., -120., -2000.})
+                    for (const Direction direction : {Direction::forward, Direction::backward}) {
+                        SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) +
+                                     " keys, scores from " + std::to_string(highest) + " down");
+                        Call<T> call = call_of<T>(scored(rows, keys), direction);
+                        Random random("low_softplus");
+                        call[Q].fill([] { return T(1); });
+                        call[K].fill(
+                            [&] { return static_cast<T>(highest - 3 * std::abs(random.symmetric())); });
+                        expect_truth(call);
+                    }
+    });
+}
+
 // Scores of moderate size whose scale times k, or times q, is beyond the range: q and k meet first.
 TEST_P(Range, a_large_scale_meets_the_product_of_q_and_k) {
     with_scalar([&]<class T>(T) {

@@ -16,6 +16,8 @@ inline T finite_or_zero(T x) {
     return x - x == 0 ? x : T(0);
 }
 
+// Of the elements that whole vectors leave over; not fused, as that is a call where the ISA has no such
+// instruction.
 inline float fma(float a, float b, float c) {
     return a * b + c;
 }
