@@ -129,17 +129,23 @@ void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body bo
 }
 
 template <class T>
-void GradientSum<T>::finish_row(std::int64_t batch, std::int64_t head, std::int64_t row,
-                                std::int64_t contributions) const {
-    T* const to = at(gradient_, batch, head, row);
-    if (contributions == 0) {
-        std::fill_n(to, how_.features, T(0));
+void GradientSum<T>::finish(const Finish& rows) const {
+    const std::int64_t count = rows.last - rows.first;
+    T* const to = at(gradient_, rows.batch, rows.head, rows.first);
+    if (rows.contributions == 0) {
+        // All at once where they lie together: long runs of zeros are written without reading what was there.
+        const bool dense = gradient_.row_stride == how_.features;
+        for (std::int64_t row = 0; row < (dense ? 1 : count); ++row)
+            std::fill_n(to + row * gradient_.row_stride, (dense ? count : 1) * how_.features, T(0));
     } else if (how_.copies > 1) {
-        const std::int64_t size = how_.copy_size(), copies = smaller(how_.copies, contributions);
-        const T* const from = at(sum_, batch, head, row);
-        tiles_.add[static_cast<int>(Join::store)]({1, how_.features, T(1), from, 0, to, 0, nullptr, 0});
-        tiles_.add[static_cast<int>(Join::add)](
-            {copies - 1, how_.features, T(1), from + size, size, to, 0, nullptr, 0});
+        const std::int64_t size = how_.copy_size(), copies = smaller(how_.copies, rows.contributions);
+        for (std::int64_t row = 0; row < count; ++row) {
+            T* const sum = to + row * gradient_.row_stride;
+            const T* const from = at(sum_, rows.batch, rows.head, rows.first + row);
+            tiles_.add[static_cast<int>(Join::store)]({1, how_.features, T(1), from, 0, sum, 0, nullptr, 0});
+            tiles_.add[static_cast<int>(Join::add)](
+                {copies - 1, how_.features, T(1), from + size, size, sum, 0, nullptr, 0});
+        }
     }
 }
 

@@ -100,9 +100,12 @@ class GradientSum {
     template <class Body>
     void in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const;
 
-    // Row `row` of a distinct head becomes the sum of its copies, or 0 where it has got no contribution.
-    void finish_row(std::int64_t batch, std::int64_t head, std::int64_t row,
-                    std::int64_t contributions) const;
+    // Rows [first, last) of a distinct head become the sums of their copies, or 0 where they have got no
+    // contribution.
+    struct Finish {
+        std::int64_t batch, head, first, last, contributions;
+    };
+    void finish(const Finish& rows) const;
 
     const Accumulator& how() const { return how_; }
 

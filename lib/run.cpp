@@ -204,9 +204,11 @@ class BackwardTasks {
     void finish(const BackwardSchedule::Finish& rows) {
         const Accumulator& how = *rows.gradient;
         const GradientSum<T>& sum = &how == &dq_.how() ? dq_ : &how == &dk_.how() ? dk_ : dv_;
-        for (std::int64_t row = rows.first; row < rows.last; ++row) {
-            const std::int64_t key_blocks = schedule_.contributing(how, rows.head, row);
-            sum.finish_row(rows.batch, rows.head, row, how.contributions(key_blocks));
+        for (std::int64_t first = rows.first, last; first < rows.last; first = last) {
+            const std::int64_t key_blocks = schedule_.contributing(how, rows.head, first);
+            last = first + 1;
+            while (last < rows.last && schedule_.contributing(how, rows.head, last) == key_blocks) ++last;
+            sum.finish({rows.batch, rows.head, first, last, how.contributions(key_blocks)});
         }
     }
 

@@ -60,9 +60,10 @@ template <int count, class T>
     }
 }
 
-// Rows of a tile, by the registers: add_lines holds their elements of four lines and a vector of each line,
-// multiply_dots their sums over four lines and a vector of each row.
+// Rows and lines of a tile, by the registers: add_lines holds the rows' elements of its lines and their sums,
+// multiply_dots their sums over its lines and a vector of each row.
 inline constexpr int kAddRows = kRegisters == 32 ? 4 : 2;
+inline constexpr int kAddLines = kRegisters == 32 ? 6 : 4;
 inline constexpr int kDotRows = kRegisters == 32 ? 4 : 3;
 inline constexpr int kLines = 4;
 
@@ -81,7 +82,7 @@ template <int most, class Body>
 }
 
 // c[rows, columns] (+)= a[rows, lines] b[lines, columns], b's lines from k on, columns [from, end). The lines
-// are summed up before they are added to c: a chain of a quarter of the additions.
+// are summed up before they are added to c: a chain of a fraction of the additions.
 template <int rows, int lines, class T, class A>
 [[gnu::noinline]] void add_lines(A a, std::int64_t row, const Lines<T>& b, std::int64_t k, std::int64_t from,
                                  std::int64_t end, T* c, std::int64_t c_stride, bool add) {
@@ -95,16 +96,18 @@ template <int rows, int lines, class T, class A>
 #pragma GCC unroll 8
     for (int l = 0; l < lines; ++l) line[l] = b.data + (k + l) * b.stride;
     const auto add_column = [&](std::int64_t i, auto read) {
-        Vec<T> right[lines];
+        Vec<T> sum[rows];
 #pragma GCC unroll 8
-        for (int l = 0; l < lines; ++l) right[l] = in_register(read(line[l] + i));
+        for (int l = 0; l < lines; ++l) {
+            const Vec<T> right = in_register(read(line[l] + i));
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; ++r)
+                sum[r] = l == 0 ? left[r][0] * right : fma(left[r][l], right, sum[r]);
+        }
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
             T* const to = c + (row + r) * c_stride + i;
-            Vec<T> sum = left[r][0] * right[0];
-#pragma GCC unroll 8
-            for (int l = 1; l < lines; ++l) sum = fma(left[r][l], right[l], sum);
-            store(to, add ? load(to) + sum : sum);
+            store(to, add ? load(to) + sum[r] : sum[r]);
         }
     };
     std::int64_t i = from;
@@ -134,8 +137,8 @@ template <class T, class A>
     for (std::int64_t from = 0; from < columns; from += chunk) {
         const std::int64_t end = smaller(from + chunk, columns);
         std::int64_t k = 0;
-        for (; k + kLines <= b.depth; k += kLines)
-            add_lines<kLines>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
+        for (; k + kAddLines <= b.depth; k += kAddLines)
+            add_lines<kAddLines>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
         for (; k < b.depth; ++k) add_lines<1>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
     }
 }
