@@ -136,10 +136,12 @@ template <class T, class A>
     if (b.depth == 0 && !add) clear_rows(c, c_stride, rows, columns);
     for (std::int64_t from = 0; from < columns; from += chunk) {
         const std::int64_t end = smaller(from + chunk, columns);
-        std::int64_t k = 0;
-        for (; k + kAddLines <= b.depth; k += kAddLines)
-            add_lines<kAddLines>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
-        for (; k < b.depth; ++k) add_lines<1>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
+        for (std::int64_t k = 0, count; k < b.depth; k += count) {
+            count = smaller(kAddLines, b.depth - k);
+            with_constant<kAddLines>(count, [&](auto lines) {
+                add_lines<lines.value>(a, rows, b, k, from, end, columns, c, c_stride, add || k > 0);
+            });
+        }
     }
 }
 
