@@ -106,6 +106,13 @@ inline void add_heads_and_layouts(std::vector<Spec>& specs) {
     add("misaligned", false, 0, 1, false);
     add("padded", false, 3, 0, false);
     add("bnhd_padded_misaligned", true, 5, 3, true);
+    // Rows of zeros that do not lie together: of keys that no row sees, of rows that see no key.
+    add("bnhd_padded_unseen_keys", true, 3, 1, false);
+    specs.back().mask = HONE_MASK_CAUSAL_TOP_LEFT;
+    specs.back().keys = 61;
+    add("bnhd_padded_rows_without_keys", true, 3, 1, false);
+    specs.back().queries = 97;
+    specs.back().keys = 23;
 }
 
 inline void add_broadcasts(std::vector<Spec>& specs) {
