@@ -68,7 +68,7 @@ Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t
     a.key_blocks = block.key_blocks, a.row_blocks = block.row_blocks;
     a.batch = n.batch, a.kv_heads = n.kv_heads;
     const auto distinct = [](bool summed, std::int64_t extent) {
-        return summed ? smaller(extent, 1) : extent;
+        return summed ? 1 : extent;  // a sum over nothing is 0
     };
     a.batches = distinct(a.sums_batch, n.batch);
     a.heads = distinct(a.sums_heads, queries ? n.query_heads : n.kv_heads);
@@ -87,7 +87,7 @@ std::int64_t query_sums_size(const Accumulator& dq, const Extents& n, const Bloc
 
 std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std::int64_t width) {
     if (!gradient.wanted) return 0;
-    const std::int64_t folded = block.row_blocks > kPlainTerms ? block.keys : 0;
+    const std::int64_t folded = needs_parts(block.row_blocks) ? block.keys : 0;
     return 2 * (folded + (gradient.sums_rows ? 1 : 0)) * width;
 }
 

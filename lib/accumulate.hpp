@@ -164,7 +164,7 @@ class KeyContribution {
     void end();
 
   private:
-    bool folds() const { return block_.row_blocks > kPlainTerms; }
+    bool folds() const { return needs_parts(block_.row_blocks); }
     void fold();
 
     const GradientSum<T>& sum_;

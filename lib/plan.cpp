@@ -60,6 +60,11 @@ Extents extents_of(const hone_problem& p, const hone_activation_info& info) {
     return n;
 }
 
+// Whether k and v are read in place.
+bool few_rows(const Extents& n) {
+    return n.queries * n.heads_per_kv <= kFewRows;
+}
+
 // Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1: an odd
 // number of cache lines apart, or they would share few sets of it with each other and with the lines.
 std::int64_t width_for(std::int64_t features, bool few_rows, const Machine& machine, std::size_t element) {
@@ -78,8 +83,8 @@ Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const 
     b.key_blocks = blocks_of(n.keys, b.keys);
     // One cache line more than the keys: rows a power of two apart would share few sets of L1.
     b.score_stride = b.keys + static_cast<std::int64_t>(64 / element);
-    b.key_width = width_for(n.key_dim, all_rows <= kFewRows, machine, element);
-    b.value_width = width_for(n.value_dim, all_rows <= kFewRows, machine, element);
+    b.key_width = width_for(n.key_dim, few_rows(n), machine, element);
+    b.value_width = width_for(n.value_dim, few_rows(n), machine, element);
     return b;
 }
 
@@ -158,7 +163,7 @@ ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
     s.v_heads = distinct(a.v.head_stride, n.kv_heads);
     const std::int64_t rows = n.queries * n.heads_per_kv;
     const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
-    const bool split = rows <= most_rows && n.keys > kChunkKeys, in_place = rows <= kFewRows;
+    const bool split = rows <= most_rows && n.keys > kChunkKeys, in_place = few_rows(n);
     s.block = blocks_for(n, most_rows, in_place ? kInPlaceKeys : kKeys, machine, element);
     s.chunk_blocks = split ? kChunkKeys / s.block.keys : s.block.key_blocks;
     s.chunks = split ? blocks_of(s.block.key_blocks, s.chunk_blocks) : 1;
@@ -184,7 +189,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     const Extents& n = s.n;
     const Blocks& block = s.block;
     const std::int64_t heads = n.batch * n.kv_heads, rows = n.queries * n.heads_per_kv;
-    const bool in_place = rows <= kFewRows, owns = !in_place && !s.packs;
+    const bool in_place = few_rows(n), owns = !in_place && !s.packs;
     plan.reading = in_place ? Reading::in_place : owns ? Reading::own : Reading::shared;
     plan.threads = needed_threads(s, worthwhile_threads(machine.threads, s));
 
@@ -206,7 +211,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     };
     plan.scratch.scores = region(block.rows * block.score_stride);
     plan.scratch.output = region(s.chunks > 1 ? 0 : block.rows * block.value_width);
-    const bool joins = s.chunk_blocks > kPlainTerms;
+    const bool joins = needs_parts(s.chunk_blocks);
     plan.scratch.total = region(joins ? block.rows * block.value_width : 0);
     plan.scratch.lost = region(joins ? block.rows * block.value_width : s.chunks > 1 ? block.value_width : 0);
     plan.scratch.packed_k = region(owns ? block.keys * n.key_dim : 0);
@@ -272,7 +277,7 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     BackwardPlan plan = {};
     BackwardSchedule& s = plan.schedule = schedule_for(p, a, info, machine);
     const Extents& n = s.n;
-    plan.in_place = n.queries * n.heads_per_kv <= kFewRows;
+    plan.in_place = few_rows(n);
     plan.threads =
         worthwhile_threads(static_cast<int>(std::clamp<std::int64_t>(s.tasks(), 1, machine.threads)), s);
     s.ahead = plan.threads - 1;

@@ -24,6 +24,11 @@ struct Tensor {
 // limit is 100 (6e-6): longer sums are compensated.
 inline constexpr std::int64_t kPlainTerms = 64;
 
+// Whether a sum over so many blocks is too long to be added plainly.
+inline constexpr bool needs_parts(std::int64_t blocks) {
+    return blocks > kPlainTerms;
+}
+
 // The most rows of a block: what a tile function has room for.
 inline constexpr std::int64_t kMaxRows = 192;
 

@@ -61,9 +61,9 @@ hone_status check_sizes(const hone_problem& p) {
     return HONE_OK;
 }
 
-// Whether the kernels can use the value, times log2 e at most, in their own type.
+// Whether the kernels can use the value in their own type.
 bool finite_in(std::int32_t dtype, double value) {
-    return std::isfinite(dtype == HONE_FLOAT32 ? static_cast<float>(2 * value) : 2 * value);
+    return std::isfinite(dtype == HONE_FLOAT32 ? static_cast<float>(value) : value);
 }
 
 hone_status check_options(const hone_problem& p, const hone_activation_info& info) {
@@ -79,7 +79,7 @@ hone_status check_options(const hone_problem& p, const hone_activation_info& inf
         return fail(HONE_INVALID_ARGUMENT, "scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
     if (info.takes_softmax_n && !(p.softmax_n >= 0 && std::isfinite(p.softmax_n)))
         return fail(HONE_INVALID_ARGUMENT, "softmax_n: is %g; should be finite and at least 0", p.softmax_n);
-    if (!finite_in(p.dtype, p.weight))
+    if (!finite_in(p.dtype, 2 * p.weight))  // a slope has a factor of less than 2
         return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be finite, 0 for the default", p.weight);
     if (!info.takes_weight && p.weight != 0)
         return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be 0, as %s takes none", p.weight,
@@ -203,9 +203,9 @@ struct BackwardOperands : Operands {
     BackwardOperands(const hone_problem& p, const hone_backward_args& a)
         : Operands(p, a),
           dout(query_operand("dout", p, a.dout, p.value_dim)),
-          dq(query_operand("dq", p, a.dq, p.key_dim)),
-          dk(key_operand("dk", p, a.dk, p.key_dim)),
-          dv(key_operand("dv", p, a.dv, p.value_dim)) {}
+          dq(gradient_of("dq", q, a.dq)),
+          dk(gradient_of("dk", k, a.dk)),
+          dv(gradient_of("dv", v, a.dv)) {}
 };
 
 }  // namespace

@@ -21,6 +21,10 @@ void add_scaled(S a, const S* x, S* y, int64_t n) {
 template <class S>
 void fill_zero(const hone_tensor& t, int64_t batch, int64_t heads, int64_t rows, int64_t features) {
     if (!t.data) return;
+    const auto distinct = [](int64_t stride, int64_t extent) { return stride == 0 ? 1 : extent; };
+    batch = distinct(t.batch_stride, batch);
+    heads = distinct(t.head_stride, heads);
+    rows = distinct(t.row_stride, rows);
     for (int64_t b = 0; b < batch; ++b)
         for (int64_t h = 0; h < heads; ++h)
             for (int64_t i = 0; i < rows; ++i) std::fill_n(row<S>(t, b, h, i), features, S(0));
@@ -47,17 +51,14 @@ void forward_normalised_row(const hone_problem& problem, const hone_forward_args
                             int64_t group, int64_t i, S* p) {
     const int64_t heads = heads_per_group<A>(problem);
     const int64_t keys = visible_keys(problem, i);
-    const S sink = sink_logit<A, S>(problem, args, group);
-
+    const auto [sink, largest] = group_logits<A>(problem, args, b, group, i, p);
     S maximum = sink;
-    for (int64_t h = 0; h < heads; ++h) score_row<A>(problem, args, b, group * heads + h, i, p + h * keys);
     for (int64_t n = 0; n < heads * keys; ++n) maximum = std::max(maximum, p[n]);
 
-    // Where nothing is above -infinity, any finite origin gives the normaliser 0. A sink of infinity is the
-    // origin: it takes all the weight.
+    // Where nothing is above -infinity, any finite origin gives the normaliser 0.
     const bool exponential = maximum <= S(A::exponential_below);
     const S origin = exponential && maximum != -infinity<S> ? maximum : 0;
-    S normaliser = exp_above(sink, origin);
+    S normaliser = std::exp(sink - origin);
     for (int64_t n = 0; n < heads * keys; ++n) {
         p[n] = exponential ? math::exp(p[n] - origin) : A::phi(p[n]);
         normaliser += p[n];
@@ -67,7 +68,8 @@ void forward_normalised_row(const hone_problem& problem, const hone_forward_args
 
     for (int64_t h = 0; h < heads; ++h) output_row(problem, args, b, group * heads + h, i, p + h * keys);
     if (args.lse)
-        static_cast<S*>(args.lse)[lse_index<A>(problem, b, group, i)] = origin + std::log(normaliser);
+        static_cast<S*>(args.lse)[lse_index<A>(problem, b, group, i)] =
+            largest + (origin + std::log(normaliser));
 }
 
 template <class A, class S>
@@ -75,8 +77,9 @@ void forward_element_wise_row(const hone_problem& problem, const hone_forward_ar
                               int64_t h, int64_t i, S* p) {
     const int64_t keys = visible_keys(problem, i);
     const S w = weight<A, S>(problem, keys);
-    score_row<A>(problem, args, b, h, i, p);
-    for (int64_t j = 0; j < keys; ++j) p[j] = w * A::phi(p[j]);
+    const S shift = bias<A, S>(args, h, keys);
+    score_row(problem, args, b, h, i, p);
+    for (int64_t j = 0; j < keys; ++j) p[j] = w * A::phi(p[j] + shift);
     output_row(problem, args, b, h, i, p);
 }
 
@@ -110,14 +113,14 @@ void add_gradients_row(const hone_problem& problem, const hone_backward_args& ar
         for (int64_t j = 0; j < keys; ++j) static_cast<S*>(dbias)[h] += ds[j];
 }
 
-// p and ds have room for a row of keys.
+// p has room for heads x keys, ds for a row of keys.
 template <class A, class S>
 void backward_normalised_row(const hone_problem& problem, const hone_backward_args& args, int64_t b,
                              int64_t group, int64_t i, S* p, S* ds) {
     const int64_t heads = heads_per_group<A>(problem);
     const int64_t keys = visible_keys(problem, i);
     const int64_t index = lse_index<A>(problem, b, group, i);
-    const S lse = static_cast<const S*>(args.lse)[index];
+    S lse = static_cast<const S*>(args.lse)[index];
     if (lse == -infinity<S>) return;  // nothing took weight: o is the constant 0
 
     // Delta - dL. A row that sees no key has a constant o.
@@ -125,14 +128,14 @@ void backward_normalised_row(const hone_problem& problem, const hone_backward_ar
     for (int64_t h = group * heads; keys > 0 && h < (group + 1) * heads; ++h)
         delta += dot(row<S>(args.dout, b, h, i), row<S>(args.o, b, h, i), problem.value_dim);
 
-    if (A::takes_sink && args.dsink)
-        static_cast<S*>(args.dsink)[group] -= exp_above(sink_logit<A, S>(problem, args, group), lse) * delta;
+    const auto [sink, largest] = group_logits<A>(problem, args, b, group, i, p);
+    lse = std::abs(largest) < kHugeLogit<S> ? lse - largest : log_sum_exp(sink, p, heads * keys);
+    if (A::takes_sink && args.dsink) static_cast<S*>(args.dsink)[group] -= std::exp(sink - lse) * delta;
 
     // p = e^(s - lse), or phi(s) / normaliser
     const bool exponential = lse <= S(A::exponential_below);
     const S normaliser = std::exp(lse);
-    for (int64_t h = group * heads; h < (group + 1) * heads; ++h) {
-        score_row<A>(problem, args, b, h, i, p);
+    for (int64_t h = group * heads; h < (group + 1) * heads; ++h, p += keys) {
         weight_gradient_row(problem, args, b, h, i, ds);
         for (int64_t j = 0; j < keys; ++j) {
             const math::Dual<S> score(p[j], 1);
@@ -149,10 +152,11 @@ void backward_element_wise_row(const hone_problem& problem, const hone_backward_
                                int64_t h, int64_t i, S* p, S* ds) {
     const int64_t keys = visible_keys(problem, i);
     const S w = weight<A, S>(problem, keys);
-    score_row<A>(problem, args, b, h, i, p);
+    const S shift = bias<A, S>(args, h, keys);
+    score_row(problem, args, b, h, i, p);
     weight_gradient_row(problem, args, b, h, i, ds);
     for (int64_t j = 0; j < keys; ++j) {
-        const auto [value, slope] = A::phi(math::Dual<S>(p[j], 1));
+        const auto [value, slope] = A::phi(math::Dual<S>(p[j] + shift, 1));
         p[j] = w * value;
         ds[j] = w * slope * ds[j];
     }
@@ -191,7 +195,7 @@ void backward(const hone_problem& problem, const hone_backward_args& args) {
     fill_zero<S>(args.dshift, problem.query_heads);
     visit(problem.activation, [&]<class A>(A) {
         fill_zero<S>(args.dsink, problem.query_heads / heads_per_group<A>(problem));
-        std::vector<S> p(problem.keys), ds(problem.keys);
+        std::vector<S> p(heads_per_group<A>(problem) * problem.keys), ds(problem.keys);
         for_each_row<A>(problem, [&](int64_t b, int64_t group, int64_t i) {
             if constexpr (A::normalised)
                 backward_normalised_row<A>(problem, args, b, group, i, p.data(), ds.data());

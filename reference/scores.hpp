@@ -93,20 +93,65 @@ S sink_logit(const hone_problem& problem, const Args& args, int64_t group) {
     return -infinity<S>;
 }
 
+// From here on, the lse that backward is given has been rounded too much to tell the weights.
+template <class S>
+constexpr S kHugeLogit = 1024;
+
 // e^(x - origin): 1 where the two are the same, infinities too.
 template <class S>
 S exp_above(S x, S origin) {
     return x == origin ? S(1) : std::exp(x - origin);
 }
 
-// s[j] = scale q_i . k_j + bias for the keys that query i sees.
-template <class A, class S, class Args>
+// log(e^sink + sum of e^s).
+template <class S>
+S log_sum_exp(S sink, const S* s, int64_t n) {
+    S maximum = sink;
+    for (int64_t j = 0; j < n; ++j) maximum = std::max(maximum, s[j]);
+    S sum = exp_above(sink, maximum);
+    for (int64_t j = 0; j < n; ++j) sum += exp_above(s[j], maximum);
+    return maximum + std::log(sum);
+}
+
+// s[j] = scale q_i . k_j for the keys that query i sees.
+template <class S, class Args>
 void score_row(const hone_problem& problem, const Args& args, int64_t b, int64_t h, int64_t i, S* s) {
-    const int64_t keys = visible_keys(problem, i);
-    const S c = scale<S>(problem), bias_h = bias<A, S>(args, h, keys);
+    const S c = scale<S>(problem);
     const S* q = row<S>(args.q, b, h, i);
-    for (int64_t j = 0; j < keys; ++j)
-        s[j] = c * dot(q, row<S>(args.k, b, kv_head(problem, h), j), problem.key_dim) + bias_h;
+    for (int64_t j = 0; j < visible_keys(problem, i); ++j)
+        s[j] = c * dot(q, row<S>(args.k, b, kv_head(problem, h), j), problem.key_dim);
+}
+
+// What log-priors and a sink count from: the largest of them.
+template <class S>
+struct GroupLogits {
+    S sink, largest;
+};
+
+// s[h, j] = scale q_i . k_j + the log-prior of head h, for query i and every head of a group, and the sink:
+// all less the largest of the log-priors and the sink, which would swallow the scores where it is huge.
+// Infinite ones are as if they had grown together: any finite one vanishes beside them. The log-prior of a
+// head without a score above -infinity does not count.
+template <class A, class S, class Args>
+GroupLogits<S> group_logits(const hone_problem& problem, const Args& args, int64_t b, int64_t group,
+                            int64_t i, S* s) {
+    const int64_t heads = heads_per_group<A>(problem), first = group * heads;
+    const int64_t keys = visible_keys(problem, i);
+    const S sink = sink_logit<A, S>(problem, args, group);
+    S largest = sink;
+    for (int64_t h = 0; h < heads; ++h) {
+        S* const scores = s + h * keys;
+        score_row(problem, args, b, first + h, i, scores);
+        const bool counts = std::any_of(scores, scores + keys, [](S x) { return x != -infinity<S>; });
+        if (counts) largest = std::max(largest, bias<A, S>(args, first + h, keys));
+    }
+    const auto below = [&](S logit) {
+        return logit == -infinity<S> ? logit : logit == largest ? 0 : logit - largest;
+    };
+    for (int64_t h = 0; h < heads; ++h)
+        for (int64_t j = 0; j < keys; ++j)
+            if (S& x = s[h * keys + j]; x != -infinity<S>) x += below(bias<A, S>(args, first + h, keys));
+    return {below(sink), largest};
 }
 
 }  // namespace hone::reference

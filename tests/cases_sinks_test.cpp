@@ -103,5 +103,91 @@ TEST_P(Sinks, heads_of_log_prior_minus_infinity_get_no_weight) {
     });
 }
 
+// The sink and the log-priors of a group of three heads, and others which give the same weights: those less
+// the largest.
+struct Logits {
+    double sink;
+    double prior[3];
+};
+struct Huge {
+    Logits logits, less_largest;
+    double largest;
+};
+
+template <class T>
+std::vector<Huge> huge_logits() {
+    const double inf = kInfinity<T>, big = kLargest<T> / 4;
+    return {{{0.5, {inf, 1, inf}}, {-inf, {0, -inf, 0}}, inf},
+            {{-inf, {1, inf, 2}}, {-inf, {-inf, 0, -inf}}, inf},
+            {{inf, {inf, 1, -inf}}, {0, {0, -inf, -inf}}, inf},
+            {{inf, {big, 1, 2}}, {0, {-inf, -inf, -inf}}, inf},
+            {{big, {big, 1, big}}, {0, {0, -inf, 0}}, big},
+            {{-inf, {-big, -big, -2 * big}}, {-inf, {0, 0, -inf}}, -big},
+            {{1e6, {1e6 - 1, 1e6 + 2, 1e6 - 2}}, {-2, {-3, 0, -4}}, 1e6 + 2}};
+}
+
+template <class T>
+void set_logits(Call<T>& call, const Logits& logits) {
+    call[SINK].data()[0] = static_cast<T>(logits.sink);
+    for (int h = 0; h < 3; ++h) call[LOG_PRIOR].data()[h] = static_cast<T>(logits.prior[h]);
+}
+
+TEST_P(Sinks, and_log_priors_count_from_the_largest_where_it_is_huge) {
+    if (!info.joint) return;
+    with_scalar([&]<class T>(T) {
+        for (const Huge& huge : huge_logits<T>())
+            for (const Direction direction : {Direction::forward, Direction::backward})
+                for (const std::int64_t rows : {1, 3, 67}) {
+                    SCOPED_TRACE(std::to_string(rows) + " rows, largest " + std::to_string(huge.largest));
+                    Spec spec = spec_of(rows, 41, 3);
+                    spec.dlse = direction == Direction::backward;
+                    Call<T> call = call_of<T>(spec, direction);
+                    set_logits(call, huge.less_largest);
+                    Truth<T> truth(call);
+                    call = truth.input;
+                    set_logits(call, huge.logits);
+                    const auto for_each_lse = [&](auto body) {  // of the first of two groups
+                        for (std::int64_t b = 0; b < spec.batch; ++b)
+                            for (std::int64_t i = 0; i < rows; ++i) body(2 * b * rows + i);
+                    };
+                    if (direction == Direction::backward)
+                        for_each_lse([&](auto n) { call[LSE].data()[n] += static_cast<T>(huge.largest); });
+                    ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
+                    if (direction == Direction::forward)
+                        for_each_lse([&](auto n) {
+                            T &lse = call[LSE].data()[n], less = truth.exact[LSE].data()[n];
+                            EXPECT_EQ(lse, static_cast<T>(huge.largest + less));
+                            lse = less;
+                        });
+                    expect_accurate(call, truth);
+                }
+    });
+}
+
+TEST_P(Sinks, an_infinite_log_prior_counts_only_in_rows_that_see_a_key) {
+    if (!info.joint) return;
+    with_scalar([&]<class T>(T) {
+        Spec spec = spec_of(67, 41, 3);
+        spec.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;  // the first 26 rows see none
+        Call<T> call = call_of<T>(spec, Direction::backward);
+        call[LOG_PRIOR].fill([] { return kInfinity<T>; });
+        complete(call);
+        ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
+        std::vector<double> dsink(2, 0.0);
+        for (std::int64_t n = 0; n < spec.batch * 2 * 67; ++n) {
+            const std::int64_t group = n / 67 % 2;
+            const bool sees_none = n % 67 < 26;
+            EXPECT_EQ(call[LSE].data()[n], sees_none ? call[SINK].data()[group] : kInfinity<T>);
+            if (sees_none) dsink[group] += call[DLSE].data()[n];
+        }
+        for (int group : {0, 1}) EXPECT_NEAR(call[DSINK].data()[group], dsink[group], 100 * kEpsilon<T>);
+        for (const Slot slot : {DQ, DK, DV})
+            call[slot].for_each_row([&](auto, auto, auto, const T* x) {
+                for (std::int64_t d = 0; d < call[slot].extents().features; ++d)
+                    EXPECT_TRUE(std::isfinite(x[d]));
+            });
+    });
+}
+
 }  // namespace
 }  // namespace hone::test

@@ -106,6 +106,53 @@ TEST(ReferenceExtreme, HeadsThatAreAllOfLogPriorMinusInfinityLeaveNothing) {
     EXPECT_EQ(x.lse, std::vector<double>(x.lse.size(), -inf));
 }
 
+// Log-priors and a sink that are infinite, or so large that scores are lost beside them, are as if the
+// largest were 0.
+TEST(ReferenceExtreme, HugeAndInfiniteLogPriorsAndSinksCountFromTheLargest) {
+    const double big = 1e30;
+    struct Case {
+        double sink;
+        std::vector<double> prior;
+        double as_sink;
+        std::vector<double> as_prior;
+    };
+    for (const auto& [sink, prior, as_sink, as_prior] :
+         {Case{0.5, {inf, 1, inf}, -inf, {0, -inf, 0}}, Case{inf, {inf, 1, -inf}, 0, {0, -inf, -inf}},
+          Case{inf, {big, 1, 2}, 0, {-inf, -inf, -inf}}, Case{big, {big, 1, big}, 0, {0, -inf, 0}},
+          Case{-inf, {-big, -big, -2 * big}, -inf, {0, 0, -inf}},
+          Case{2049, {2050, 2048, 2047}, -1, {0, -2, -3}}}) {
+        SCOPED_TRACE("sink " + std::to_string(sink) + ", log-priors " + std::to_string(prior[0]) + ", ...");
+        const Shape heads = {.query_heads = 3, .kv_heads = 3, .group_heads = 3};
+        Example<double> x(HONE_BAYES_SOFTMAX, heads), as(HONE_BAYES_SOFTMAX, heads);
+        x.log_prior = prior, as.log_prior = as_prior;
+        std::ranges::fill(x.sink, sink), std::ranges::fill(as.sink, as_sink);
+        x.run(), as.run();
+        const double largest = std::max(sink, *std::ranges::max_element(prior));
+        for (double& lse : as.lse) lse += largest;
+        EXPECT_EQ(x.lse, as.lse);
+        expect_near(x.o.values, as.o.values, "o");
+        expect_near(x.dq.values, as.dq.values, "dq"), expect_near(x.dk.values, as.dk.values, "dk");
+        expect_near(x.dv.values, as.dv.values, "dv"), expect_near(x.dsink, as.dsink, "dsink");
+        expect_near(x.dlog_prior, as.dlog_prior, "dlog_prior");
+    }
+}
+
+// Neither an infinite log-prior of a head without a key nor one of a head without a finite score counts.
+TEST(ReferenceExtreme, AnInfiniteLogPriorOfNothingDoesNotCount) {
+    Example<double> none(HONE_BAYES_SOFTMAX, {.batch = 1, .queries = 1, .keys = 0});
+    std::ranges::fill(none.log_prior, inf);
+    none.run();
+    EXPECT_EQ(none.lse, none.sink);
+    EXPECT_EQ(none.dsink, none.dlse);
+
+    Scored x(HONE_BAYES_SOFTMAX, {-inf, -inf});
+    x.log_prior = {inf};
+    x.sink = {0.5};
+    x.forward();
+    EXPECT_EQ(x.lse, std::vector<double>{0.5});
+    EXPECT_EQ(x.o.values, (std::vector<double>{0, 0}));
+}
+
 TEST(ReferenceExtreme, WithoutBatchHeadsOrQueriesThereIsNothingToDoButZeros) {
     for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
         for (const Shape& shape :
@@ -118,6 +165,23 @@ TEST(ReferenceExtreme, WithoutBatchHeadsOrQueriesThereIsNothingToDoButZeros) {
                  {&x.dk.values, &x.dv.values, &x.dsink, &x.dlog_prior, &x.dshift, &x.dq.values})
                 expect_all_zero(*zero, activation_name(activation));
         }
+}
+
+TEST(ReferenceExtreme, GradientsThatAreSummedOverNothingAreZeros) {
+    for (const Shape& shape : {Shape{.batch = 0}, Shape{.queries = 0, .keys = 0}}) {
+        std::vector<double> written[3];
+        hone_tensor views[3];
+        for (int n = 0; n < 3; ++n) {
+            written[n].assign(2 * 4 * 5 * 3, 5);
+            views[n] = hone_bhnd(written[n].data(), 4, 5, 3);
+            (shape.batch == 0 ? views[n].batch_stride : views[n].row_stride) = 0;
+        }
+        Example<double> x(HONE_RELU, shape);
+        hone_backward_args args = x.backward_args();
+        args.dq = views[0], args.dk = views[1], args.dv = views[2];
+        backward<double>(x.problem, args);
+        for (const auto& values : written) expect_all_zero({values.begin(), values.begin() + 2}, "nothing");
+    }
 }
 
 TEST(ReferenceExtreme, ARowWithoutWeightGivesZeroAndNoGradient) {

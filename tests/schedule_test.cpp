@@ -278,6 +278,10 @@ TEST(Schedule, is_planned_at_once_whatever_the_extents) {
                 const Shape shape = {1, 1, 1, std::int64_t{1} << queries, std::int64_t{1} << keys, 1, mask};
                 EXPECT_GT(plan_of(shape, threads).bytes, 0u);
                 EXPECT_GT(backward_plan_of(shape, threads).bytes, 0u);
+                Shape nothing = shape;
+                nothing.batch = 0;
+                EXPECT_EQ(plan_of(nothing, threads).schedule.total_cost(1e9), 0);
+                EXPECT_EQ(backward_plan_of(nothing, threads).schedule.total_cost(1e9), 0);
             }
 }
 

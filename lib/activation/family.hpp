@@ -2,7 +2,7 @@
 //
 // phi(x) is value(x) and its derivative slope_unit * slope(x), for x = s + b, s = scale q k^T: slope_unit
 // makes a factor of every element one of the row. Both are to be right to a few units in the last place
-// wherever they are normal numbers, and exactly 0 where they vanish.
+// wherever they are normal numbers (but see erf.hpp), and exactly 0 where they vanish.
 //
 // Where value and slope are a long chain of operations, prepare(x) is its first part, and value and slope
 // take what that returns: the first part for the next elements then runs beside the second for these.

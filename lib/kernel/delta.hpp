@@ -1,7 +1,7 @@
 // delta.hpp: the start of backward: the constants of each row.
 #pragma once
 
-#include "kernel/rows.hpp"
+#include "kernel/joint.hpp"
 
 namespace hone {
 namespace {
@@ -11,48 +11,70 @@ struct RowIndex {
     std::int64_t batch, head, query;
 };
 
-// L of one head by itself, from its scores. Backward is given that of the group, which a log-prior of +inf
-// takes to infinity.
+// L of one head by itself, from its scores.
 template <class T>
-[[gnu::noinline, gnu::cold]] T lse_of_head(const BackwardCall<T>& call, RowIndex at_row) {
+double lse_of_head(const BackwardCall<T>& call, RowIndex at_row) {
     const Extents& n = call.n;
     const T* q = at(call.q, at_row.batch, at_row.head, at_row.query);
-    double most = -infinity<double>(), sum = 0;
+    LogSum<double> sum;
     for (std::int64_t j = 0; j < keys_seen(n, at_row.query); ++j) {
         const T* k = at(call.k, at_row.batch, at_row.head / n.heads_per_kv, j);
-        const double score = call.parameter.scale * dot(q, k, n.key_dim);
-        if (score > most)
-            sum = sum * natural_exp(most - score) + 1, most = score;
-        else
-            sum += share_of(score, most);
+        sum.add(call.parameter.scale * dot(q, k, n.key_dim));
     }
-    return static_cast<T>(most + natural_log(sum));
+    return sum.value();
 }
 
-// What is added to the scores of one row of the exponential family: p = e^(s + shift).
-template <class T, class Act>
-inline T exponential_shift(const BackwardCall<T>& call, RowIndex at_row, T lse) {
-    const T* prior = Act::takes_log_prior ? call.parameter.log_prior : nullptr;
-    if (lse == -infinity<T>()) return lse;
-    if (!prior) return -lse;
-    if (prior[at_row.head] != infinity<T>()) return prior[at_row.head] - lse;
-    // A prior of +inf takes all weight (as if alone, where several heads have one), unless all scores of the
-    // head are -inf.
-    return lse == infinity<T>() ? -lse_of_head(call, at_row) : lse - infinity<T>();
+// From here on, L as backward is given it has been rounded too much to tell the weights.
+inline constexpr double kHugeLogit = 1024;
+
+// Whether the largest log-prior or sink of a group is huge.
+template <class T>
+bool has_huge_logit(const BackwardCall<T>& call, std::int64_t group) {
+    const Parameters<T>& parameter = call.parameter;
+    T largest = parameter.sink ? parameter.sink[group] : -infinity<T>();
+    for (std::int64_t head = group * call.n.joint_heads; head < (group + 1) * call.n.joint_heads; ++head) {
+        const T prior = parameter.log_prior ? parameter.log_prior[head] : T(0);
+        if (prior > largest) largest = prior;
+    }
+    return largest >= T(kHugeLogit) || (largest <= T(-kHugeLogit) && largest != -infinity<T>());
+}
+
+// What the weights of a row of a group are told by: L, and the log-prior or sink, B, that it counts from.
+template <class T>
+struct RowLse {
+    double lse;
+    T largest;
+
+    // p = e^(s + shift), of a head with this log-prior.
+    T shift(T prior) const {
+        return static_cast<T>(lse == -infinity<double>() ? lse : below<double>(prior, largest) - lse);
+    }
+    double sink_share(T sink) const { return share_of(below<double>(sink, largest), lse); }
+};
+
+// From the scores, where L as it is given does not tell them.
+template <class T>
+[[gnu::noinline, gnu::cold]] RowLse<T> lse_from_scores(const BackwardCall<T>& call, std::int64_t batch,
+                                                       std::int64_t group, std::int64_t query) {
+    const auto logits = row_logits<double>(call.parameter, group, call.n.joint_heads, [&](std::int64_t head) {
+        return lse_of_head(call, {batch, head, query});
+    });
+    return {logits.sum().value(), logits.largest()};
 }
 
 // The constants of one row of a normalised activation but delta. Where no maximum is subtracted, the weight
 // is e^(-L/2), which p takes twice; a row that is taken as exponential has a shift, as other rows have none.
 template <class T, class Act>
-inline RowConstants<T> normalised_constants(const BackwardCall<T>& call, RowIndex at_row, T lse) {
-    if constexpr (Act::subtracts_maximum) {
-        return {exponential_shift<T, Act>(call, at_row, lse), 1, 0};
-    } else {
-        if (lse < static_cast<T>(Act::exponential_below))
-            return {exponential_shift<T, Act>(call, at_row, lse), 1, 0};
-        const T weight = natural_exp(-lse / 2);
-        return {0, weight * weight == infinity<T>() ? T(0) : weight, 0};  // where every phi has vanished
-    }
+inline RowConstants<T> normalised_constants(const BackwardCall<T>& call, const RowLse<T>& row,
+                                            std::int64_t head) {
+    const T* prior = Act::takes_log_prior ? call.parameter.log_prior : nullptr;
+    const RowConstants<T> exponential = {row.shift(prior ? prior[head] : T(0)), 1, 0};
+    if constexpr (Act::subtracts_maximum)
+        return exponential;
+    else if (row.lse < Act::exponential_below)
+        return exponential;
+    else
+        return {0, static_cast<T>(natural_exp(-row.lse / 2)), 0};
 }
 
 // delta_i = sum over the group's heads of do_i . o_i, less dlse_i: what dp is compared with.
@@ -72,17 +94,24 @@ void backward_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t
     const Extents& n = call.n;
     const std::int64_t groups = n.query_heads / n.joint_heads;
     const std::int64_t first = chunk * call.row_chunk, last = smaller(first + call.row_chunk, n.queries);
+    const bool huge = Act::takes_log_prior && has_huge_logit(call, group);
     double dsink = 0;
     for (std::int64_t query = first; query < last; ++query) {
         const std::int64_t lse_index = (batch * groups + group) * n.queries + query;
         double delta = 0;
-        if constexpr (Act::normalised) delta = delta_of(call, batch, group, query, lse_index);
+        RowLse<T> row = {};
+        if constexpr (Act::normalised) {
+            delta = delta_of(call, batch, group, query, lse_index);
+            const T lse = call.lse[lse_index];
+            row = huge && lse != -infinity<T>() ? lse_from_scores(call, batch, group, query)
+                                                : RowLse<T>{lse, 0};
+        }
         if constexpr (Act::takes_sink)
-            if (call.dsink) dsink -= share_of(call.parameter.sink[group], call.lse[lse_index]) * delta;
+            if (call.dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
         for (std::int64_t head = group * n.joint_heads; head < (group + 1) * n.joint_heads; ++head) {
             RowConstants<T> constant;
             if constexpr (Act::normalised)
-                constant = normalised_constants<T, Act>(call, {batch, head, query}, call.lse[lse_index]);
+                constant = normalised_constants<T, Act>(call, row, head);
             else
                 constant = row_constants<T, Act>(n, call.parameter, query, head);
             const std::int64_t i = (batch * n.query_heads + head) * n.queries + query;

@@ -236,7 +236,7 @@ void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t 
     ForwardRows<T> row, total;
     const std::int64_t from = chunk * call.chunk_blocks;
     const std::int64_t end = smaller(from + call.chunk_blocks, block.key_blocks);
-    const bool joins = end - from > kPlainTerms;
+    const bool joins = needs_parts(end - from);
     std::int64_t kb = from;
     do {
         attend_part<T, Act>(call, rows, {kb, smaller(kb + kPlainTerms, end)}, row, o, scratch);

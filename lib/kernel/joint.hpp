@@ -1,7 +1,10 @@
-// joint.hpp: joins the heads of a group under one normaliser, after each was normalised by itself:
-// L_i = logsumexp_h(L_hi + b_h, sink), o_hi = o_hi e^(L_hi + b_h - L_i). No pass over the scores.
+// joint.hpp: the heads of a group under one normaliser. With L_hi of head h by itself, its log-prior b_h and
+// the sink:
+//   L_i = logsumexp_h(L_hi + b_h, sink), o_hi = o_hi e^(L_hi + b_h - L_i). No pass over the scores.
 //
-// A logit of +inf takes all the weight, as it does in the limit; several share it equally.
+// What counts of log-priors and sink is how far they are below the largest, B: where that is huge, rounding
+// would swallow L_hi. Infinite ones are as if they had grown together: all are B, and any finite one
+// vanishes.
 #pragma once
 
 #include "kernel/rows.hpp"
@@ -9,32 +12,66 @@
 namespace hone {
 namespace {
 
+// A log-prior or a sink, less B.
+template <class U, class T>
+inline U below(T logit, T largest) {
+    if (logit == -infinity<T>()) return -infinity<U>();
+    return logit == largest ? U(0) : U(logit) - U(largest);
+}
+
+// The logits of one row of a group, less B. lse_of(head) is L_hi in U; where it is -inf, b_h does not count.
+template <class U, class T, class Lse>
+class RowLogits {
+  public:
+    RowLogits(const Parameters<T>& parameter, std::int64_t group, std::int64_t heads, Lse lse_of)
+        : parameter_(parameter), group_(group), lse_of_(lse_of), largest_(sink()) {
+        const std::int64_t first = group * heads;
+        for (std::int64_t head = first; head < first + heads; ++head)
+            if (lse_of(head) != -infinity<U>() && prior(head) > largest_) largest_ = prior(head);
+        sum_.add(below<U>(sink(), largest_));
+        for (std::int64_t head = first; head < first + heads; ++head) sum_.add(of_head(head));
+    }
+    T largest() const { return largest_; }
+    const LogSum<U>& sum() const { return sum_; }
+
+    U of_head(std::int64_t head) const {
+        const U lse = lse_of_(head);
+        return lse == -infinity<U>() ? lse : lse + below<U>(prior(head), largest_);
+    }
+
+  private:
+    T sink() const { return parameter_.sink ? parameter_.sink[group_] : -infinity<T>(); }
+    T prior(std::int64_t head) const { return parameter_.log_prior ? parameter_.log_prior[head] : T(0); }
+
+    const Parameters<T>& parameter_;
+    const std::int64_t group_;
+    const Lse lse_of_;
+    T largest_;  // B
+    LogSum<U> sum_;
+};
+
+template <class U, class T, class Lse>
+inline RowLogits<U, T, Lse> row_logits(const Parameters<T>& parameter, std::int64_t group, std::int64_t heads,
+                                       Lse lse_of) {
+    return {parameter, group, heads, lse_of};
+}
+
 template <class T>
 void join_heads(const ForwardCall<T>& call, std::int64_t batch, std::int64_t group, std::int64_t first,
                 std::int64_t last) {
     const Extents& n = call.n;
-    const std::int64_t first_head = group * n.joint_heads, last_head = first_head + n.joint_heads;
-    const T* prior = call.parameter.log_prior;
-    const auto of_head = [&](std::int64_t head, std::int64_t query) -> T {
-        const T lse = call.lse[(batch * n.query_heads + head) * n.queries + query];
-        return prior && lse != -infinity<T>() ? lse + prior[head] : lse;  // without a key no prior counts
-    };
-    const T sink = call.parameter.sink ? call.parameter.sink[group] : -infinity<T>();
+    const std::int64_t first_head = group * n.joint_heads;
     for (std::int64_t query = first; query < last; ++query) {
-        T most = sink;
-        for (std::int64_t head = first_head; head < last_head; ++head)
-            if (of_head(head, query) > most) most = of_head(head, query);
-        double sum = share_of(sink, most);
-        for (std::int64_t head = first_head; head < last_head; ++head)
-            sum += share_of(of_head(head, query), most);
-        for (std::int64_t head = first_head; head < last_head; ++head) {
+        const auto logits = row_logits<T>(call.parameter, group, n.joint_heads, [&](std::int64_t head) {
+            return call.lse[(batch * n.query_heads + head) * n.queries + query];
+        });
+        for (std::int64_t head = first_head; head < first_head + n.joint_heads; ++head) {
             T* o = at(call.o, batch, head, query);
-            const T factor = sum == 0 ? T(0) : static_cast<T>(share_of(of_head(head, query), most) / sum);
-            scale_row(o, n.value_dim, factor, o);
+            scale_row(o, n.value_dim, static_cast<T>(logits.sum().share(logits.of_head(head))), o);
         }
         if (call.joint_lse)
             call.joint_lse[(batch * (n.query_heads / n.joint_heads) + group) * n.queries + query] =
-                static_cast<T>(most + natural_log(sum));
+                static_cast<T>(logits.largest() + logits.sum().value());
     }
 }
 

@@ -31,6 +31,23 @@ inline T share_of(T logit, T most) {
     return logit == -infinity<T>() ? T(0) : logit == most ? T(1) : natural_exp(logit - most);
 }
 
+// The log of a sum of exponentials, term by term: log sum = most + log(sum e^(x - most)).
+template <class T>
+struct LogSum {
+    T most = -infinity<T>();
+    double sum = 0;
+
+    void add(T x) {
+        if (x > most)
+            sum = sum * share_of(most, x) + 1, most = x;
+        else
+            sum += share_of(x, most);
+    }
+    double value() const { return most + natural_log(sum); }
+    // What share of the sum is e^x.
+    double share(T x) const { return sum == 0 ? 0 : share_of(x, most) / sum; }
+};
+
 template <class T>
 inline T* packed_keys(const ForwardCall<T>& call, std::int64_t copy, std::int64_t key_block) {
     return call.packed_k + (copy * call.block.key_blocks + key_block) * call.block.keys * call.n.key_dim;
@@ -78,15 +95,6 @@ inline void scale_row(const T* from, std::int64_t features, T factor, T* to) {
     for (; d + kWidth<T> <= features; d += kWidth<T>)
         store(to + d, fma(load(from + d), Vec<T>(factor), Vec<T>(0)));
     for (; d < features; ++d) to[d] = from[d] * factor + T(0);
-}
-
-// to += factor * from, for `features` elements.
-template <class T>
-inline void add_row(const T* from, std::int64_t features, T factor, T* to) {
-    std::int64_t d = 0;
-    for (; d + kWidth<T> <= features; d += kWidth<T>)
-        store(to + d, fma(load(from + d), Vec<T>(factor), load(to + d)));
-    for (; d < features; ++d) to[d] += from[d] * factor;
 }
 
 template <class T>

@@ -82,7 +82,7 @@ template <class T, class Act>
 
 // A row of a phi that is not shifted by its maximum, and whose sum in one block of keys is larger than
 // kLarge, carries its weights times e^-kLowered from then on, as if kLowered were its maximum: any phi that
-// is finite is then of the order of kLarge at most, and what vanishes is less than kLarge^-2 of the sum.
+// is finite is then of the order of kLarge at most, and what vanishes of the order of kLarge^-2 of the sum.
 template <class T>
 inline constexpr T kLarge = sizeof(T) == 4 ? 0x1p32 : 0x1p256;
 template <class T>

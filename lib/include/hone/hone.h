@@ -90,7 +90,9 @@ typedef struct hone_forward_args {
     hone_tensor o;         /* out: [B, Hq, Nq, Dv] */
     const void* sink;      /* softmax: [Hq], bayes_softmax: [Hq/group_heads]; a logit that takes weight and
                               gives no value (+inf: all of it); NULL: none */
-    const void* log_prior; /* bayes_softmax: b, [Hq]; NULL: 0 */
+    const void* log_prior; /* bayes_softmax: b, [Hq]; NULL: 0. Where some of a group's sink and log-priors are
+                              +inf, these share all weight, as if they had grown together: heads by their
+                              scores, the sink as a score of 0 */
     const void* shift; /* sigmoid, relu, relu_squared, linear, erf: b, [Hq]; NULL: the activation's default
                           (sigmoid: -log(keys that the row sees), linear: 1, else 0) */
     void* lse;         /* out, or NULL: L, the log of the normaliser, contiguous [B, Hq, Nq];
