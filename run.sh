@@ -230,9 +230,9 @@ neon() {
     need g++-aarch64-linux-gnu=aarch64-linux-gnu-g++ qemu-user=qemu-aarch64 googletest=/usr/src/googletest
     # xsimd is headers alone: the host's serve, with nothing else of the host in sight.
     mkdir -p build-neon-include && ln -sfn /usr/include/xsimd build-neon-include/xsimd
-    targets=tests/kernels_test build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
+    targets='tests/kernels_test tests/floating_point_test' build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
         -Dtests=enabled -Dbench=disabled &&
-        HONE_TEST_QUICK=1 run_tests build-neon kernels -t 4
+        HONE_TEST_QUICK=1 run_tests build-neon kernels floating_point -t 4
 }
 
 # The last line, and the exit status: failure where a test failed or none ran.

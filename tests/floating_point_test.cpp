@@ -30,7 +30,9 @@ unsigned settings() {
 #ifdef __SSE__
     return _mm_getcsr() & ~0x3fu;
 #else
-    return static_cast<unsigned>(std::fegetround());
+    std::uint64_t fpcr;
+    asm volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return static_cast<unsigned>(fpcr);
 #endif
 }
 
@@ -48,6 +50,11 @@ std::vector<Mode> modes() {
     list.push_back({"flushing results", [] { _mm_setcsr(_mm_getcsr() | 0x8000); }});
     list.push_back({"flushing inputs", [] { _mm_setcsr(_mm_getcsr() | 0x0040); }});
     list.push_back({"flushing both", [] { _mm_setcsr(_mm_getcsr() | 0x8040); }});
+#else
+    list.push_back({"flushing", [] {
+                        const std::uint64_t flushing = settings() | 1u << 24;
+                        asm volatile("msr fpcr, %0" : : "r"(flushing));
+                    }});
 #endif
     return list;
 }
