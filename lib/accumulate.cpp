@@ -68,7 +68,7 @@ Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t
     a.key_blocks = block.key_blocks, a.row_blocks = block.row_blocks;
     a.batch = n.batch, a.kv_heads = n.kv_heads;
     const auto distinct = [](bool summed, std::int64_t extent) {
-        return summed ? 1 : extent;  // a sum over nothing is 0
+        return summed ? smaller(extent, 1) : extent;
     };
     a.batches = distinct(a.sums_batch, n.batch);
     a.heads = distinct(a.sums_heads, queries ? n.query_heads : n.kv_heads);

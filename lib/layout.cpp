@@ -47,13 +47,6 @@ Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& 
     return {name, tensor, {p.batch, p.kv_heads, p.keys}, features, element_size(p)};
 }
 
-Operand gradient_of(const char* name, Operand input, const hone_tensor& gradient) {
-    input.name = name, input.tensor = gradient;
-    for (int axis = 0; axis < 3; ++axis)
-        if (input.stride(axis) == 0 && input.extent[axis] == 0) input.extent[axis] = 1;
-    return input;
-}
-
 Sizes sizes_of(const hone_problem& p, const hone_activation_info& info) {
     const std::int64_t groups = p.query_heads / joint_heads(p, info), size = element_size(p);
     return {p.query_heads * size, groups * size, p.batch * groups * p.queries * size};

@@ -37,8 +37,6 @@ Operand query_operand(const char* name, const hone_problem& p, const hone_tensor
                       std::int64_t features);
 Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
                     std::int64_t features);
-// That of the gradient of an operand: of one element on an empty axis that it is summed over.
-Operand gradient_of(const char* name, Operand input, const hone_tensor& gradient);
 
 // The bytes of one element.
 std::int64_t element_size(const hone_problem& p);

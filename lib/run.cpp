@@ -15,8 +15,8 @@
 namespace hone {
 namespace {
 
-// OpenMP's threads do not outlive a fork: the child would wait for them for ever. It goes by the plan of as
-// many threads as its parent, whose workspace it may have been given, on one.
+// OpenMP's threads do not outlive a fork: the child would wait for them for ever. It runs on one thread, by
+// the plan for as many threads as its parent had, whose workspace it may have been given.
 std::atomic<bool> forked{false};
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 

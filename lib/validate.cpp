@@ -203,9 +203,9 @@ struct BackwardOperands : Operands {
     BackwardOperands(const hone_problem& p, const hone_backward_args& a)
         : Operands(p, a),
           dout(query_operand("dout", p, a.dout, p.value_dim)),
-          dq(gradient_of("dq", q, a.dq)),
-          dk(gradient_of("dk", k, a.dk)),
-          dv(gradient_of("dv", v, a.dv)) {}
+          dq(query_operand("dq", p, a.dq, p.key_dim)),
+          dk(key_operand("dk", p, a.dk, p.key_dim)),
+          dv(key_operand("dv", p, a.dv, p.value_dim)) {}
 };
 
 }  // namespace

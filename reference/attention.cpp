@@ -21,10 +21,6 @@ void add_scaled(S a, const S* x, S* y, int64_t n) {
 template <class S>
 void fill_zero(const hone_tensor& t, int64_t batch, int64_t heads, int64_t rows, int64_t features) {
     if (!t.data) return;
-    const auto distinct = [](int64_t stride, int64_t extent) { return stride == 0 ? 1 : extent; };
-    batch = distinct(t.batch_stride, batch);
-    heads = distinct(t.head_stride, heads);
-    rows = distinct(t.row_stride, rows);
     for (int64_t b = 0; b < batch; ++b)
         for (int64_t h = 0; h < heads; ++h)
             for (int64_t i = 0; i < rows; ++i) std::fill_n(row<S>(t, b, h, i), features, S(0));
