@@ -129,16 +129,17 @@ void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body bo
 }
 
 template <class T>
-void GradientSum<T>::finish(const Finish& rows) const {
+void GradientSum<T>::finish(const Range& rows, std::int64_t contributions) const {
     const std::int64_t count = rows.last - rows.first;
     T* const to = at(gradient_, rows.batch, rows.head, rows.first);
-    if (rows.contributions == 0) {
-        // All at once where they lie together: long runs of zeros are written without reading what was there.
-        const bool dense = gradient_.row_stride == how_.features;
-        for (std::int64_t row = 0; row < (dense ? 1 : count); ++row)
-            std::fill_n(to + row * gradient_.row_stride, (dense ? count : 1) * how_.features, T(0));
+    if (contributions == 0 && gradient_.row_stride == how_.features) {
+        // Long runs of zeros are written without reading what was there.
+        std::fill_n(to, count * how_.features, T(0));
+    } else if (contributions == 0) {
+        for (std::int64_t row = 0; row < count; ++row)
+            std::fill_n(to + row * gradient_.row_stride, how_.features, T(0));
     } else if (how_.copies > 1) {
-        const std::int64_t size = how_.copy_size(), copies = smaller(how_.copies, rows.contributions);
+        const std::int64_t size = how_.copy_size(), copies = smaller(how_.copies, contributions);
         for (std::int64_t row = 0; row < count; ++row) {
             T* const sum = to + row * gradient_.row_stride;
             const T* const from = at(sum_, rows.batch, rows.head, rows.first + row);

@@ -100,12 +100,12 @@ class GradientSum {
     template <class Body>
     void in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const;
 
-    // Rows [first, last) of a distinct head become the sums of their copies, or 0 where they have got no
-    // contribution.
-    struct Finish {
-        std::int64_t batch, head, first, last, contributions;
+    // Rows [first, last) of a distinct head, each of so many contributions, become the sums of their copies,
+    // or 0 where there are none.
+    struct Range {
+        std::int64_t batch, head, first, last;
     };
-    void finish(const Finish& rows) const;
+    void finish(const Range& rows, std::int64_t contributions) const;
 
     const Accumulator& how() const { return how_; }
 

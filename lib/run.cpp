@@ -208,7 +208,7 @@ class BackwardTasks {
             const std::int64_t key_blocks = schedule_.contributing(how, rows.head, first);
             last = first + 1;
             while (last < rows.last && schedule_.contributing(how, rows.head, last) == key_blocks) ++last;
-            sum.finish({rows.batch, rows.head, first, last, how.contributions(key_blocks)});
+            sum.finish({rows.batch, rows.head, first, last}, how.contributions(key_blocks));
         }
     }
 

@@ -124,9 +124,9 @@ double ForwardSchedule::cost(const Task& task) const {
 }
 
 double ForwardSchedule::total_cost(double enough) const {
-    const std::int64_t attends = block.row_blocks * chunks;
+    const std::int64_t attends = heads() > 0 ? block.row_blocks * chunks : 0;
     double sum = 0;
-    for (std::int64_t i = 0; heads() > 0 && i < attends && sum <= enough; ++i)
+    for (std::int64_t i = 0; i < attends && sum <= enough; ++i)
         sum += static_cast<double>(heads()) * cost({Work::attend, 0, 0, i / chunks, i % chunks, {}, -1});
     return sum;
 }

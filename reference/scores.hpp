@@ -93,7 +93,8 @@ S sink_logit(const hone_problem& problem, const Args& args, int64_t group) {
     return -infinity<S>;
 }
 
-// From here on, the lse that backward is given has been rounded too much to tell the weights.
+// Where the largest log-prior or sink is this large, the lse that backward is given is rounded too coarsely
+// to recover the weights from it.
 template <class S>
 constexpr S kHugeLogit = 1024;
 
@@ -122,7 +123,7 @@ void score_row(const hone_problem& problem, const Args& args, int64_t b, int64_t
         s[j] = c * dot(q, row<S>(args.k, b, kv_head(problem, h), j), problem.key_dim);
 }
 
-// What log-priors and a sink count from: the largest of them.
+// The largest of the log-priors and the sink of a group, and the sink less that.
 template <class S>
 struct GroupLogits {
     S sink, largest;

@@ -169,6 +169,28 @@ TEST_P(Range, a_product_beyond_the_range_is_infinite_for_few_rows_and_many) {
     });
 }
 
+// Scores of 13 to 20, by factors near the largest and the smallest number: each is an exact power of two away
+// from an ordinary one, and the results are the same.
+TEST_P(Range, a_scale_near_the_largest_number_is_taken) {
+    with_scalar([&]<class T>(T) {
+        const int down = std::numeric_limits<T>::min_exponent / 2;
+        Spec spec = scored(17, 5);
+        spec.scale = std::ldexp(0.75, std::numeric_limits<T>::max_exponent);
+        Call<T> call = call_of<T>(spec, Direction::forward);
+        call[Q].fill([&] { return std::ldexp(T(1), down); });
+        T k = 1;
+        call[K].fill([&] { return std::ldexp(k += T(0.125), down); });
+        Call<T> ordinary = call;
+        ordinary.problem.scale = std::ldexp(spec.scale, 2 * down);
+        ordinary[Q].fill([] { return T(1); });
+        k = 1;
+        ordinary[K].fill([&] { return k += T(0.125); });
+        ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
+        ASSERT_EQ(run(ordinary), HONE_OK) << hone_last_error();
+        EXPECT_TRUE(call[O].same_bytes(ordinary[O]));
+    });
+}
+
 TEST_P(Range, an_extent_of_zero_is_a_call_with_nothing_to_do_but_zeros) {
     with_scalar([&]<class T>(T) {
         struct Extent {

@@ -6,40 +6,31 @@
 namespace hone {
 namespace {
 
-// A row of one query head.
-struct RowIndex {
-    std::int64_t batch, head, query;
-};
-
 // L of one head by itself, from its scores.
 template <class T>
-double lse_of_head(const BackwardCall<T>& call, RowIndex at_row) {
+double lse_of_head(const BackwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query) {
     const Extents& n = call.n;
-    const T* q = at(call.q, at_row.batch, at_row.head, at_row.query);
+    const T* q = at(call.q, batch, head, query);
     LogSum<double> sum;
-    for (std::int64_t j = 0; j < keys_seen(n, at_row.query); ++j) {
-        const T* k = at(call.k, at_row.batch, at_row.head / n.heads_per_kv, j);
+    for (std::int64_t j = 0; j < keys_seen(n, query); ++j) {
+        const T* k = at(call.k, batch, head / n.heads_per_kv, j);
         sum.add(call.parameter.scale * dot(q, k, n.key_dim));
     }
     return sum.value();
 }
 
-// From here on, L as backward is given it has been rounded too much to tell the weights.
+// Where the largest log-prior or sink of a group is this large, L as backward is given it is rounded too
+// coarsely to recover the weights from it.
 inline constexpr double kHugeLogit = 1024;
 
-// Whether the largest log-prior or sink of a group is huge.
 template <class T>
 bool has_huge_logit(const BackwardCall<T>& call, std::int64_t group) {
-    const Parameters<T>& parameter = call.parameter;
-    T largest = parameter.sink ? parameter.sink[group] : -infinity<T>();
-    for (std::int64_t head = group * call.n.joint_heads; head < (group + 1) * call.n.joint_heads; ++head) {
-        const T prior = parameter.log_prior ? parameter.log_prior[head] : T(0);
-        if (prior > largest) largest = prior;
-    }
+    const T largest =
+        largest_logit(call.parameter, group, call.n.joint_heads, [](std::int64_t) { return true; });
     return largest >= T(kHugeLogit) || (largest <= T(-kHugeLogit) && largest != -infinity<T>());
 }
 
-// What the weights of a row of a group are told by: L, and the log-prior or sink, B, that it counts from.
+// L of a row of a group, less the largest log-prior or sink where that is huge; as given, and 0, where not.
 template <class T>
 struct RowLse {
     double lse;
@@ -52,12 +43,12 @@ struct RowLse {
     double sink_share(T sink) const { return share_of(below<double>(sink, largest), lse); }
 };
 
-// From the scores, where L as it is given does not tell them.
+// The same from the scores, where a logit is huge.
 template <class T>
 [[gnu::noinline, gnu::cold]] RowLse<T> lse_from_scores(const BackwardCall<T>& call, std::int64_t batch,
                                                        std::int64_t group, std::int64_t query) {
     const auto logits = row_logits<double>(call.parameter, group, call.n.joint_heads, [&](std::int64_t head) {
-        return lse_of_head(call, {batch, head, query});
+        return lse_of_head(call, batch, head, query);
     });
     return {logits.sum().value(), logits.largest()};
 }
@@ -67,14 +58,9 @@ template <class T>
 template <class T, class Act>
 inline RowConstants<T> normalised_constants(const BackwardCall<T>& call, const RowLse<T>& row,
                                             std::int64_t head) {
-    const T* prior = Act::takes_log_prior ? call.parameter.log_prior : nullptr;
-    const RowConstants<T> exponential = {row.shift(prior ? prior[head] : T(0)), 1, 0};
-    if constexpr (Act::subtracts_maximum)
-        return exponential;
-    else if (row.lse < Act::exponential_below)
-        return exponential;
-    else
-        return {0, static_cast<T>(natural_exp(-row.lse / 2)), 0};
+    if constexpr (!Act::subtracts_maximum)
+        if (!(row.lse < Act::exponential_below)) return {0, static_cast<T>(natural_exp(-row.lse / 2)), 0};
+    return {row.shift(prior_of(call.parameter, head)), 1, 0};
 }
 
 // delta_i = sum over the group's heads of do_i . o_i, less dlse_i: what dp is compared with.

@@ -19,34 +19,49 @@ inline U below(T logit, T largest) {
     return logit == largest ? U(0) : U(logit) - U(largest);
 }
 
+template <class T>
+inline T sink_of(const Parameters<T>& parameter, std::int64_t group) {
+    return parameter.sink ? parameter.sink[group] : -infinity<T>();
+}
+template <class T>
+inline T prior_of(const Parameters<T>& parameter, std::int64_t head) {
+    return parameter.log_prior ? parameter.log_prior[head] : T(0);
+}
+
+// B, of the sink of a group and the log-priors of the heads for which counts(head).
+template <class T, class Counts>
+inline T largest_logit(const Parameters<T>& parameter, std::int64_t group, std::int64_t heads,
+                       Counts counts) {
+    T largest = sink_of(parameter, group);
+    for (std::int64_t head = group * heads; head < (group + 1) * heads; ++head)
+        if (counts(head) && prior_of(parameter, head) > largest) largest = prior_of(parameter, head);
+    return largest;
+}
+
 // The logits of one row of a group, less B. lse_of(head) is L_hi in U; where it is -inf, b_h does not count.
 template <class U, class T, class Lse>
 class RowLogits {
   public:
     RowLogits(const Parameters<T>& parameter, std::int64_t group, std::int64_t heads, Lse lse_of)
-        : parameter_(parameter), group_(group), lse_of_(lse_of), largest_(sink()) {
-        const std::int64_t first = group * heads;
-        for (std::int64_t head = first; head < first + heads; ++head)
-            if (lse_of(head) != -infinity<U>() && prior(head) > largest_) largest_ = prior(head);
-        sum_.add(below<U>(sink(), largest_));
-        for (std::int64_t head = first; head < first + heads; ++head) sum_.add(of_head(head));
+        : parameter_(parameter),
+          lse_of_(lse_of),
+          largest_(largest_logit(parameter, group, heads,
+                                 [&](std::int64_t head) { return lse_of(head) != -infinity<U>(); })) {
+        sum_.add(below<U>(sink_of(parameter, group), largest_));
+        for (std::int64_t head = group * heads; head < (group + 1) * heads; ++head) sum_.add(of_head(head));
     }
     T largest() const { return largest_; }
     const LogSum<U>& sum() const { return sum_; }
 
     U of_head(std::int64_t head) const {
         const U lse = lse_of_(head);
-        return lse == -infinity<U>() ? lse : lse + below<U>(prior(head), largest_);
+        return lse == -infinity<U>() ? lse : lse + below<U>(prior_of(parameter_, head), largest_);
     }
 
   private:
-    T sink() const { return parameter_.sink ? parameter_.sink[group_] : -infinity<T>(); }
-    T prior(std::int64_t head) const { return parameter_.log_prior ? parameter_.log_prior[head] : T(0); }
-
     const Parameters<T>& parameter_;
-    const std::int64_t group_;
     const Lse lse_of_;
-    T largest_;  // B
+    const T largest_;  // B
     LogSum<U> sum_;
 };
 

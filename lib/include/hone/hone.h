@@ -58,7 +58,7 @@ typedef struct hone_problem {
     int32_t mask;       /* hone_mask */
     int32_t threads;    /* OpenMP threads; 0: OpenMP's default. At most 64 or the number of CPUs, whichever is
                            more; fewer where there is too little work, and 1 in the child of a fork() */
-    int64_t batch;      /* B   >= 0; where it, the heads or the queries are 0, all results are 0 */
+    int64_t batch;      /* B   >= 0; where it, the heads or the queries are 0, gradients are 0 */
     int64_t query_heads; /* Hq  >= 0, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
     int64_t kv_heads;    /* Hkv >= 0 */
     int64_t queries;     /* Nq  >= 0 */
