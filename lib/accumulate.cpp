@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "tiles.hpp"
+
 namespace hone {
 namespace {
 
@@ -15,49 +17,57 @@ bool sums_group(const Accumulator& dq, const Extents& n) {
 }
 
 std::int64_t copies_for(const Accumulator& a, const Extents& n) {
-    const std::int64_t contributions = a.contributions(a.key_blocks);
-    if (contributions <= 1 || a.copy_size() == 0) return 1;
+    const std::int64_t terms = contributions(a, a.key_blocks);
+    if (terms <= 1 || copy_size(a) == 0) return 1;
     if (a.side == Side::queries && !a.sums_rows && a.row_blocks >= kEnoughRowBlocks) return 1;
     // All copies together have at most the size of k.
-    const std::int64_t affordable = n.batch * n.kv_heads * n.all_keys / (a.batches * a.heads * a.rows);
-    return std::clamp<std::int64_t>(std::min(affordable, contributions), 1, kMostCopies);
+    const std::int64_t affordable = n.batch * n.kv_heads * n.keys / (a.batches * a.heads * a.rows);
+    return std::clamp<std::int64_t>(std::min(affordable, terms), 1, kMostCopies);
 }
 
 template <class T>
-Tensor<T> dense(T* data, const Accumulator& a) {
+Target<T> dense(T* data, const Accumulator& a) {
     const std::int64_t row = a.features, head = a.rows * row, batch = a.heads * head;
     return {data, a.sums_batch ? 0 : batch, a.sums_heads ? 0 : head, a.sums_rows ? 0 : row};
 }
 
 }  // namespace
 
-std::int64_t Accumulator::contributions(std::int64_t of_key_blocks) const {
-    if (of_key_blocks == 0) return 0;
-    const bool sums_keys = side == Side::queries || sums_rows;
-    return (sums_batch ? batch : 1) * (sums_heads ? kv_heads : 1) * (sums_keys ? of_key_blocks : 1);
+std::int64_t contributions(const Accumulator& a, Range key_blocks) {
+    if (empty(key_blocks)) return 0;
+    const bool sums_keys = a.side == Side::queries || a.sums_rows;
+    return (a.sums_batch ? a.batch : 1) * (a.sums_heads ? a.kv_heads : 1) *
+           (sums_keys ? count(key_blocks) : 1);
 }
 
-Turn Accumulator::turn(const KeyBlockTask& task, std::int64_t row_block, std::int64_t contributing) const {
+Turn turn_of(const Accumulator& a, const KeyBlockTask& task, std::int64_t row_block, Range key_blocks) {
     std::int64_t cell = 0, number = 0;
     const auto axis = [&](bool summed, std::int64_t extent, std::int64_t index) {
         std::int64_t& part = summed ? number : cell;
         part = part * extent + index;
     };
-    axis(side == Side::queries || sums_rows, key_blocks, in_order(task.key_block, contributing));
-    axis(sums_batch, batch, task.batch);
-    axis(sums_heads, kv_heads, task.kv_head);
-    if (side == Side::queries && !sums_rows) axis(false, row_blocks, row_block);
-    return {cell * copies + number % copies, number % copies, number / copies};
+    axis(a.side == Side::queries || a.sums_rows, count(a.key_blocks), place_of(task.key_block, key_blocks));
+    axis(a.sums_batch, a.batch, task.batch);
+    axis(a.sums_heads, a.kv_heads, task.kv_head);
+    if (a.side == Side::queries && !a.sums_rows) axis(false, a.row_blocks, row_block);
+    return {cell * a.copies + number % a.copies, number % a.copies, number / a.copies};
 }
 
-std::int64_t Accumulator::counters() const {
-    if (!wanted || contributions(key_blocks) <= 1) return 0;
-    const std::int64_t cells_of_rows = sums_rows ? 1 : side == Side::queries ? row_blocks : key_blocks;
-    return (sums_batch ? 1 : batch) * (sums_heads ? 1 : kv_heads) * cells_of_rows * copies;
+std::int64_t counter_count(const Accumulator& a) {
+    if (!a.wanted || contributions(a, a.key_blocks) <= 1) return 0;
+    const std::int64_t cells_of_rows = a.sums_rows               ? 1
+                                       : a.side == Side::queries ? a.row_blocks
+                                                                 : count(a.key_blocks);
+    return (a.sums_batch ? 1 : a.batch) * (a.sums_heads ? 1 : a.kv_heads) * cells_of_rows * a.copies;
 }
 
-Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features, const Extents& n,
-                            const Blocks& block) {
+std::int64_t copy_size(const Accumulator& a) {
+    return a.batches * a.heads * a.rows * a.features;
+}
+
+Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features,
+                            const Shape& shape) {
+    const Extents& n = shape.n;
     const bool queries = side == Side::queries;
     Accumulator a = {};
     a.wanted = gradient.data != nullptr;
@@ -65,29 +75,30 @@ Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t
     a.sums_batch = gradient.batch_stride == 0;
     a.sums_heads = gradient.head_stride == 0;
     a.sums_rows = gradient.row_stride == 0;
-    a.key_blocks = block.key_blocks, a.row_blocks = block.row_blocks;
+    a.key_blocks = shape.block.key_blocks, a.row_blocks = shape.block.row_blocks;
     a.batch = n.batch, a.kv_heads = n.kv_heads;
     const auto distinct = [](bool summed, std::int64_t extent) {
         return summed ? smaller(extent, 1) : extent;
     };
     a.batches = distinct(a.sums_batch, n.batch);
     a.heads = distinct(a.sums_heads, queries ? n.query_heads : n.kv_heads);
-    a.rows = distinct(a.sums_rows, queries ? n.queries : n.all_keys);
+    a.rows = distinct(a.sums_rows, queries ? n.queries : n.keys);
     a.features = features;
     a.copies = copies_for(a, n);
-    a.compensated = a.contributions(a.key_blocks) > kPlainTerms * a.copies;
+    a.compensated = contributions(a, a.key_blocks) > kPlainTerms * a.copies;
     return a;
 }
 
-std::int64_t query_sums_size(const Accumulator& dq, const Extents& n, const Blocks& block) {
+std::int64_t query_sums_size(const Accumulator& dq, const Shape& shape) {
+    const Extents& n = shape.n;
     if (!dq.wanted) return 0;
-    if (dq.sums_rows) return 2 * (dq.sums_heads ? 1 : n.heads_per_kv) * block.key_width;
-    return sums_group(dq, n) ? (block.rows / n.heads_per_kv + 4) * block.key_width : 0;
+    if (dq.sums_rows) return 2 * (dq.sums_heads ? 1 : n.heads_per_kv) * shape.block.key_width;
+    return sums_group(dq, n) ? (shape.block.rows / n.heads_per_kv + 4) * shape.block.key_width : 0;
 }
 
 std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std::int64_t width) {
     if (!gradient.wanted) return 0;
-    const std::int64_t folded = needs_parts(block.row_blocks) ? block.keys : 0;
+    const std::int64_t folded = needs_compensation(block.row_blocks) ? block.keys : 0;
     return 2 * (folded + (gradient.sums_rows ? 1 : 0)) * width;
 }
 
@@ -96,31 +107,30 @@ GradientSum<T>::GradientSum(const Accumulator& how, const hone_tensor& gradient,
                             const Tiles<T>& tiles, std::byte* workspace, Meeting meeting)
     : how_(how),
       tiles_(tiles),
-      gradient_{static_cast<T*>(gradient.data), gradient.batch_stride, gradient.head_stride,
-                gradient.row_stride},
+      gradient_(target_of<T>(gradient)),
       sum_(how.copies > 1 ? dense(reinterpret_cast<T*>(workspace + how.copies_at), how) : gradient_),
       lost_(dense(reinterpret_cast<T*>(workspace + how.lost_at), how)),
       factor_(factor),
-      counters_(meeting == Meeting::possible && how.counters() > 0
+      counters_(meeting == Meeting::possible && counter_count(how) > 0
                     ? reinterpret_cast<Counter*>(workspace + how.counters_at)
                     : nullptr) {
-    if (counters_) std::fill_n(counters_, how.counters(), Counter());
+    if (counters_) std::fill_n(counters_, counter_count(how), Counter());
 }
 
 template <class T>
 template <class Body>
 void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const {
     if (counters_) wait_for(counters_[turn.counter], turn.number);
-    const std::int64_t copy = turn.copy * how_.copy_size();
+    const std::int64_t copy = turn.copy * copy_size(how_);
     const Join join = turn.number == 0 ? Join::store : how_.compensated ? Join::compensate : Join::add;
     body([&](const Rows<T>& rows) {
         Addition<T> addition = {};
         addition.rows = rows.count, addition.features = how_.features, addition.factor = factor_;
         addition.from = rows.from, addition.from_stride = rows.from_stride;
-        addition.to = at(sum_, task.batch, rows.head, rows.first) + copy;
+        addition.to = row_of(sum_, {task.batch, rows.head, rows.first}) + copy;
         addition.to_stride = sum_.row_stride;
         if (how_.compensated) {
-            addition.lost = at(lost_, task.batch, rows.head, rows.first) + copy;
+            addition.lost = row_of(lost_, {task.batch, rows.head, rows.first}) + copy;
             addition.lost_stride = lost_.row_stride;
         }
         tiles_.add[static_cast<int>(join)](addition);
@@ -129,20 +139,20 @@ void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body bo
 }
 
 template <class T>
-void GradientSum<T>::finish(const Range& rows, std::int64_t contributions) const {
-    const std::int64_t count = rows.last - rows.first;
-    T* const to = at(gradient_, rows.batch, rows.head, rows.first);
-    if (contributions == 0 && gradient_.row_stride == how_.features) {
+void GradientSum<T>::finish(const Finish& finish) const {
+    const std::int64_t rows = count(finish.rows), terms = finish.contributions;
+    T* const to = row_of(gradient_, {finish.batch, finish.head, finish.rows.begin});
+    if (terms == 0 && gradient_.row_stride == how_.features) {
         // Long runs of zeros are written without reading what was there.
-        std::fill_n(to, count * how_.features, T(0));
-    } else if (contributions == 0) {
-        for (std::int64_t row = 0; row < count; ++row)
+        std::fill_n(to, rows * how_.features, T(0));
+    } else if (terms == 0) {
+        for (std::int64_t row = 0; row < rows; ++row)
             std::fill_n(to + row * gradient_.row_stride, how_.features, T(0));
     } else if (how_.copies > 1) {
-        const std::int64_t size = how_.copy_size(), copies = smaller(how_.copies, contributions);
-        for (std::int64_t row = 0; row < count; ++row) {
+        const std::int64_t size = copy_size(how_), copies = smaller(how_.copies, terms);
+        for (std::int64_t row = 0; row < rows; ++row) {
             T* const sum = to + row * gradient_.row_stride;
-            const T* const from = at(sum_, rows.batch, rows.head, rows.first + row);
+            const T* const from = row_of(sum_, {finish.batch, finish.head, finish.rows.begin + row});
             tiles_.add[static_cast<int>(Join::store)]({1, how_.features, T(1), from, 0, sum, 0, nullptr, 0});
             tiles_.add[static_cast<int>(Join::add)](
                 {copies - 1, how_.features, T(1), from + size, size, sum, 0, nullptr, 0});
@@ -155,17 +165,18 @@ QueryContribution<T>::QueryContribution(const GradientSum<T>& sum, const Backwar
                                         const Tiles<T>& tiles, const KeyBlockTask& task, T* scratch)
     : sum_(sum),
       tiles_(tiles),
-      n_(call.n),
-      block_(call.block),
+      shape_(call),
       task_(task),
       tile_(scratch + call.scratch.dq),
       sums_(scratch + call.scratch.dq_sums) {
-    std::fill_n(sums_, query_sums_size(sum.how(), n_, block_), T(0));
+    std::fill_n(sums_, query_sums_size(sum.how(), shape_), T(0));
 }
 
 template <class T>
-Turn QueryContribution<T>::turn_of(std::int64_t row_block) const {
-    return sum_.how().turn(task_, row_block, key_blocks_seen(n_, block_, row_block));
+Turn QueryContribution<T>::turn(std::int64_t row_block) const {
+    const Range key_blocks =
+        sum_.how().sums_rows ? shape_.block.key_blocks : key_blocks_seen(shape_, row_block);
+    return turn_of(sum_.how(), task_, row_block, key_blocks);
 }
 
 template <class T>
@@ -173,7 +184,7 @@ void QueryContribution<T>::add_step(std::int64_t row_block) {
     if (!sum_.how().wanted) return;
     if (sum_.how().sums_rows)
         add_to_running_sums(row_block);
-    else if (sums_group(sum_.how(), n_))
+    else if (sums_group(sum_.how(), shape_.n))
         add_heads_together(row_block);
     else
         add_rows(row_block);
@@ -182,9 +193,10 @@ void QueryContribution<T>::add_step(std::int64_t row_block) {
 // Each row is one of the gradient's.
 template <class T>
 void QueryContribution<T>::add_rows(std::int64_t row_block) {
-    const std::int64_t heads = n_.heads_per_kv, first = row_block * block_.rows;
-    const std::int64_t last = smaller(first + block_.rows, n_.queries * heads), width = block_.key_width;
-    sum_.in_turn(task_, turn_of(row_block), [&](auto add) {
+    const std::int64_t heads = shape_.n.heads_per_kv, first = row_block * shape_.block.rows;
+    const std::int64_t last = smaller(first + shape_.block.rows, shape_.n.queries * heads),
+                       width = shape_.block.key_width;
+    sum_.in_turn(task_, turn(row_block), [&](auto add) {
         for (std::int64_t row = first; row < smaller(first + heads, last); ++row)
             add({task_.kv_head * heads + row % heads, row / heads, (last - row + heads - 1) / heads,
                  tile_ + (row - first) * width, heads * width});
@@ -194,12 +206,13 @@ void QueryContribution<T>::add_rows(std::int64_t row_block) {
 // All rows of a head, or of all heads, are one of the gradient's.
 template <class T>
 void QueryContribution<T>::add_to_running_sums(std::int64_t row_block) {
-    const std::int64_t sums = sum_.how().sums_heads ? 1 : n_.heads_per_kv, first = row_block * block_.rows;
-    const std::int64_t rows = smaller(block_.rows, n_.queries * n_.heads_per_kv - first);
-    const std::int64_t width = block_.key_width;
+    const std::int64_t sums = sum_.how().sums_heads ? 1 : shape_.n.heads_per_kv,
+                       first = row_block * shape_.block.rows;
+    const std::int64_t rows = smaller(shape_.block.rows, shape_.n.queries * shape_.n.heads_per_kv - first);
+    const std::int64_t width = shape_.block.key_width;
     for (std::int64_t r = 0; r < smaller(sums, rows); ++r) {
         T* const to = sums_ + (first + r) % sums * width;
-        tiles_.add[static_cast<int>(Join::compensate)]({(rows - r + sums - 1) / sums, n_.key_dim, T(1),
+        tiles_.add[static_cast<int>(Join::compensate)]({(rows - r + sums - 1) / sums, shape_.n.key_dim, T(1),
                                                         tile_ + r * width, sums * width, to, 0,
                                                         to + sums * width, 0});
     }
@@ -209,20 +222,21 @@ void QueryContribution<T>::add_to_running_sums(std::int64_t row_block) {
 // later, is carried on to it.
 template <class T>
 void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
-    const std::int64_t heads = n_.heads_per_kv, first = row_block * block_.rows;
-    const std::int64_t end = smaller(first + block_.rows, n_.queries * heads), width = block_.key_width;
+    const std::int64_t heads = shape_.n.heads_per_kv, first = row_block * shape_.block.rows;
+    const std::int64_t end = smaller(first + shape_.block.rows, shape_.n.queries * heads),
+                       width = shape_.block.key_width;
     const std::int64_t first_whole = (first + heads - 1) / heads, end_query = (end + heads - 1) / heads;
     T *const running = sums_, *const lost = running + width, *const whole = lost + width;
     for (std::int64_t query = end_query - 1; query >= first / heads; --query) {
         const std::int64_t from = std::max(query * heads, first), to = smaller((query + 1) * heads, end);
         tiles_.add[static_cast<int>(Join::compensate)](
-            {to - from, n_.key_dim, T(1), tile_ + (from - first) * width, width, running, 0, lost, 0});
+            {to - from, shape_.n.key_dim, T(1), tile_ + (from - first) * width, width, running, 0, lost, 0});
         if (query < first_whole) continue;
         std::copy_n(running, width, whole + (query - first_whole) * width);
         std::fill_n(running, 2 * width, T(0));
     }
     if (first_whole == end_query) return;
-    sum_.in_turn(task_, turn_of(row_block), [&](auto add) {
+    sum_.in_turn(task_, turn(row_block), [&](auto add) {
         add({task_.kv_head * heads, first_whole, end_query - first_whole, whole, width});
     });
 }
@@ -230,10 +244,10 @@ void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
 template <class T>
 void QueryContribution<T>::end() {
     if (!sum_.how().wanted || !sum_.how().sums_rows) return;
-    const std::int64_t heads = n_.heads_per_kv;
-    sum_.in_turn(task_, turn_of(block_.row_blocks - 1), [&](auto add) {
+    const std::int64_t heads = shape_.n.heads_per_kv;
+    sum_.in_turn(task_, turn(0), [&](auto add) {
         for (std::int64_t h = 0; h < (sum_.how().sums_heads ? 1 : heads); ++h)
-            add({task_.kv_head * heads + h, 0, 1, sums_ + h * block_.key_width, 0});
+            add({task_.kv_head * heads + h, 0, 1, sums_ + h * shape_.block.key_width, 0});
     });
 }
 
@@ -244,7 +258,7 @@ KeyContribution<T>::KeyContribution(const GradientSum<T>& sum, const BackwardCal
       tiles_(tiles),
       block_(call.block),
       task_(task),
-      keys_(smaller(block_.keys, call.n.keys - task.key_block * block_.keys)),
+      keys_(count(keys_of_block(call, task.key_block))),
       partial_(partial) {
     if (!sum.how().wanted) return;
     std::fill_n(partial_.sum, keys_ * partial_.width, T(0));
@@ -278,7 +292,7 @@ void KeyContribution<T>::end() {
             {keys_, sum_.how().features, T(1), rows.from, width, together, 0, together + width, 0});
         rows = {task_.kv_head, 0, 1, together, width};
     }
-    sum_.in_turn(task_, sum_.how().turn(task_, 0, block_.key_blocks), [&](auto add) { add(rows); });
+    sum_.in_turn(task_, turn_of(sum_.how(), task_, 0, block_.key_blocks), [&](auto add) { add(rows); });
 }
 
 template class GradientSum<float>;

@@ -13,10 +13,22 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tiles.hpp"
+#include "hone/hone.h"
+#include "shape.hpp"
+#include "source.hpp"
 #include "wait.hpp"
 
 namespace hone {
+
+template <class T>
+struct BackwardCall;
+template <class T>
+struct Tiles;
+
+// n equal float32 terms, added one after the other, may lose n/4 units of 2^-24 of their sum. A product over
+// a block of keys loses 32, as its chains have 128 terms; with so many blocks added plainly it is 48. The
+// limit is 100 (6e-6): longer sums are compensated.
+inline constexpr std::int64_t kPlainTerms = 64;
 
 // As many tasks can end at the same time and not wait for each other.
 inline constexpr std::int64_t kMostCopies = 16;
@@ -26,8 +38,8 @@ enum class Side { queries, keys };
 // Whether tasks that add to one cell may meet: not where one thread takes them in their order.
 enum class Meeting { never, possible };
 
-// A task of backward, as far as the order of additions goes: tasks come in the order of key blocks
-// (in_order), those of one key block by batch entries, those of one entry by kv heads.
+// The task of a key block of a kv head. As far as additions go, tasks come in the order of key blocks
+// (place_of), those of one key block by batch entries, those of one entry by kv heads.
 struct KeyBlockTask {
     std::int64_t batch, kv_head, key_block;
 };
@@ -37,17 +49,25 @@ struct KeyBlockTask {
 // when the first ones are far ahead.
 inline constexpr std::int64_t kReversed = 4;
 
-// The place of a key block among the first `key_blocks`, and the key block at a place.
-inline std::int64_t in_order(std::int64_t key_block, std::int64_t key_blocks) {
-    const std::int64_t reversed = smaller(key_blocks, kReversed);
-    return key_block < reversed ? reversed - 1 - key_block : key_block;
+namespace {
+
+// Whether a sum over so many blocks is too long to be added plainly.
+inline bool needs_compensation(std::int64_t blocks) {
+    return blocks > kPlainTerms;
 }
 
-// The key blocks of which some row of a block of rows sees a key: the first ones.
-inline std::int64_t key_blocks_seen(const Extents& n, const Blocks& block, std::int64_t row_block) {
-    const std::int64_t last = smaller((row_block + 1) * block.rows, n.queries * n.heads_per_kv) - 1;
-    return blocks_of(keys_seen(n, last / n.heads_per_kv), block.keys);
+// The place of a key block among those of a range, in the order of tasks, and the key block at a place. A
+// part of the range has the order that the range has.
+inline std::int64_t place_of(std::int64_t key_block, Range key_blocks) {
+    const std::int64_t reversed = smaller(key_blocks.end, kReversed);
+    return key_block < reversed ? reversed - 1 - key_block : key_block - key_blocks.begin;
 }
+inline std::int64_t key_block_at(std::int64_t place, Range key_blocks) {
+    const std::int64_t reversed = smaller(key_blocks.end, kReversed);
+    return place < reversed - key_blocks.begin ? reversed - 1 - place : key_blocks.begin + place;
+}
+
+}  // namespace
 
 // A contribution is added to this copy, once the counter has reached `number`.
 struct Turn {
@@ -59,25 +79,27 @@ struct Accumulator {
     bool wanted;
     Side side;
     bool sums_batch, sums_heads, sums_rows;
-    std::int64_t key_blocks, batch, kv_heads, row_blocks;  // of all tasks
-    std::int64_t batches, heads, rows, features;           // of the gradient: distinct ones
+    std::int64_t batch, kv_heads, row_blocks;     // of all tasks
+    Range key_blocks;                             // of all tasks
+    std::int64_t batches, heads, rows, features;  // of the gradient: distinct ones
     std::int64_t copies;
     bool compensated;
     std::size_t copies_at, lost_at, counters_at;
-
-    // Contributions to a cell to which so many key blocks contribute.
-    std::int64_t contributions(std::int64_t key_blocks) const;
-    // `contributing` key blocks contribute to the cell: the first ones.
-    Turn turn(const KeyBlockTask& task, std::int64_t row_block, std::int64_t contributing) const;
-    // 0 where no cell is added to twice.
-    std::int64_t counters() const;
-    std::int64_t copy_size() const { return batches * heads * rows * features; }
 };
+
+// Contributions to a cell to which these key blocks contribute.
+std::int64_t contributions(const Accumulator& a, Range key_blocks);
+// The turn of a task among the key blocks that contribute to the cell.
+Turn turn_of(const Accumulator& a, const KeyBlockTask& task, std::int64_t row_block, Range key_blocks);
+// 0 where no cell is added to twice.
+std::int64_t counter_count(const Accumulator& a);
+// Elements of one copy.
+std::int64_t copy_size(const Accumulator& a);
 
 // The gradient of q (Side::queries), or of k or v, of `features` features. Whether it is broadcast is told by
 // the strides of `gradient`.
-Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features, const Extents& n,
-                            const Blocks& block);
+Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features,
+                            const Shape& shape);
 
 // Rows of a gradient that one task adds: of a query head for dq, of a kv head for dk and dv.
 template <class T>
@@ -100,27 +122,29 @@ class GradientSum {
     template <class Body>
     void in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const;
 
-    // Rows [first, last) of a distinct head, each of so many contributions, become the sums of their copies,
-    // or 0 where there are none.
-    struct Range {
-        std::int64_t batch, head, first, last;
+    // Rows of a distinct head, each of so many contributions, become the sums of their copies, or 0 where
+    // there are none.
+    struct Finish {
+        std::int64_t batch, head;
+        Range rows;
+        std::int64_t contributions;
     };
-    void finish(const Range& rows, std::int64_t contributions) const;
+    void finish(const Finish& finish) const;
 
     const Accumulator& how() const { return how_; }
 
   private:
     const Accumulator& how_;
     const Tiles<T>& tiles_;
-    Tensor<T> gradient_;  // the caller's
-    Tensor<T> sum_;       // the same, or its copies
-    Tensor<T> lost_;      // what rounding has added to sum_
+    Target<T> gradient_;  // the caller's
+    Target<T> sum_;       // the same, or its copies
+    Target<T> lost_;      // what rounding has added to sum_
     T factor_;
     Counter* counters_;
 };
 
 // Elements of T for a task's own sums of dq, and of dk or dv.
-std::int64_t query_sums_size(const Accumulator& dq, const Extents& n, const Blocks& block);
+std::int64_t query_sums_size(const Accumulator& dq, const Shape& shape);
 std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std::int64_t width);
 
 // What the task of a key block gives to dq: the tile that each step leaves, summed over the heads and rows
@@ -135,15 +159,14 @@ class QueryContribution {
     void end();
 
   private:
-    Turn turn_of(std::int64_t row_block) const;
+    Turn turn(std::int64_t row_block) const;
     void add_to_running_sums(std::int64_t row_block);
     void add_heads_together(std::int64_t row_block);
     void add_rows(std::int64_t row_block);
 
     const GradientSum<T>& sum_;
     const Tiles<T>& tiles_;
-    const Extents& n_;
-    const Blocks& block_;
+    const Shape& shape_;
     const KeyBlockTask task_;
     const T* const tile_;  // [rows, key_width]
     T* const sums_;        // query_sums_size
@@ -164,7 +187,7 @@ class KeyContribution {
     void end();
 
   private:
-    bool folds() const { return needs_parts(block_.row_blocks); }
+    bool folds() const { return needs_compensation(block_.row_blocks); }
     void fold();
 
     const GradientSum<T>& sum_;

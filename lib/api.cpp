@@ -8,6 +8,7 @@
 #include "dispatch.hpp"
 #include "error.hpp"
 #include "plan.hpp"
+#include "rounding.hpp"
 #include "run.hpp"
 #include "validate.hpp"
 
@@ -24,10 +25,8 @@ BackwardPlan plan_of(const hone_problem& p, const hone_backward_args& a, const M
     return plan_backward(p, a, *activation_info(p.activation), machine);
 }
 
-Machine machine_for(const hone_problem& p, const Unit& unit) {
-    const int threads = thread_count(p.threads);
-    if (p.dtype == HONE_FLOAT64) return {threads, unit.f64.panel, unit.f64.tile_rows};
-    return {threads, unit.f32.panel, unit.f32.tile_rows};
+Machine machine_for(const hone_problem& p, const Isa& isa) {
+    return {thread_count(p.threads), p.dtype == HONE_FLOAT64 ? isa.f64.tuning : isa.f32.tuning};
 }
 
 // The workspace may start anywhere; its first aligned byte is used.
@@ -47,17 +46,17 @@ struct Free {
 
 template <class Plan>
 struct Prepared {
-    const Unit* unit;
+    const Isa* isa;
     Plan plan;
 };
 
-// Validates the shapes, chooses the unit, and plans.
+// Validates the shapes, chooses the ISA, and plans.
 template <class Args, class Plan>
 hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Plan>* prepared) {
     hone_status status;
-    if ((status = validate_shapes(problem, args)) || (status = choose_unit(problem->isa, &prepared->unit)))
+    if ((status = validate_shapes(problem, args)) || (status = choose_isa(problem->isa, &prepared->isa)))
         return status;
-    prepared->plan = plan_of(*problem, *args, machine_for(*problem, *prepared->unit));
+    prepared->plan = plan_of(*problem, *args, machine_for(*problem, *prepared->isa));
     return HONE_OK;
 }
 
@@ -66,7 +65,7 @@ hone_status call(const hone_problem* problem, const Args* args) {
     Prepared<Plan> prepared;
     hone_status status = prepare(problem, args, &prepared);
     if (status != HONE_OK) return status;
-    const auto& [unit, plan] = prepared;
+    const auto& [isa, plan] = prepared;
     const std::size_t needed = needed_bytes(plan);
     if ((status = validate_memory(*problem, *args, needed))) return status;
     std::unique_ptr<void, Free> own;
@@ -76,10 +75,11 @@ hone_status call(const hone_problem* problem, const Args* args) {
         if (!own) return fail(HONE_OUT_OF_MEMORY, "workspace: its %zu bytes could not be allocated", needed);
         workspace = own.get();
     }
+    const Rounding rounding;
     if (problem->dtype == HONE_FLOAT64)
-        run(plan, unit->f64, *problem, *args, align(workspace));
+        run(call_of<double>(plan, *problem, *args, align(workspace)), isa->f64, *problem, *args);
     else
-        run(plan, unit->f32, *problem, *args, align(workspace));
+        run(call_of<float>(plan, *problem, *args, align(workspace)), isa->f32, *problem, *args);
     return HONE_OK;
 }
 

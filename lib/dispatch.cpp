@@ -1,4 +1,4 @@
-// dispatch.cpp: the table of ISA units in this build, and the choice among them.
+// dispatch.cpp: the table of ISAs in this build, and the choice among them.
 #include "dispatch.hpp"
 
 #include <cstdlib>
@@ -9,9 +9,9 @@
 
 namespace hone {
 
-#define UNIT(name) extern const Unit unit_##name;
-HONE_UNITS
-#undef UNIT
+#define ISA(name) extern const Isa isa_##name;
+HONE_ISAS
+#undef ISA
 
 namespace {
 
@@ -35,14 +35,14 @@ namespace {
 struct Row {
     const char* name;
     bool (*runs)();
-    const Unit* unit;
+    const Isa* kernels;
 };
 
 // Best last.
 constexpr Row kRows[] = {
-#define UNIT(name) {#name, runs_##name, &unit_##name},
-    HONE_UNITS
-#undef UNIT
+#define ISA(name) {#name, runs_##name, &isa_##name},
+    HONE_ISAS
+#undef ISA
 };
 constexpr int kCount = sizeof(kRows) / sizeof(kRows[0]);
 
@@ -67,7 +67,7 @@ const std::string& forced() {
     return name;
 }
 
-// Null where this machine runs none: a build may hold no unit for the baseline of its family.
+// Null where this machine runs none: a build may hold no kernels for the baseline of its family.
 const Row* best() {
     for (int i = kCount - 1; i >= 0; --i)
         if (kRows[i].runs()) return &kRows[i];
@@ -95,16 +95,16 @@ hone_status choose(const char* isa, const Row** chosen) {
 
 }  // namespace
 
-hone_status choose_unit(const char* isa, const Unit** unit) {
+hone_status choose_isa(const char* name, const Isa** isa) {
     const Row* row = nullptr;
-    const hone_status status = choose(isa, &row);
-    if (status == HONE_OK) *unit = row->unit;
+    const hone_status status = choose(name, &row);
+    if (status == HONE_OK) *isa = row->kernels;
     return status;
 }
 
 const hone_activation_info* activation_info(int activation) {
     if (activation < 0 || activation >= HONE_ACTIVATION_COUNT) return nullptr;
-    return &kRows[0].unit->info[activation];
+    return &kRows[0].kernels->info[activation];
 }
 
 }  // namespace hone

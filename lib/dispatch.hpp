@@ -5,10 +5,10 @@
 
 namespace hone {
 
-// The unit called `isa`, or (null) HONE_ISA's, or the best that this machine runs; *unit is set on HONE_OK.
-hone_status choose_unit(const char* isa, const Unit** unit);
+// The ISA of that name, or (null) HONE_ISA's, or the best that this machine runs; *isa is set on HONE_OK.
+hone_status choose_isa(const char* name, const Isa** isa);
 
-// What is known of an activation, the same in every unit; null where there is none of that number.
+// What is known of an activation, the same for every ISA; null where there is none of that number.
 const hone_activation_info* activation_info(int activation);
 
 }  // namespace hone

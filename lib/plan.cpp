@@ -1,38 +1,22 @@
-// plan.cpp: block sizes, each with its reason, and the layout of the workspace.
+// plan.cpp: how work is cut into blocks, how many threads it is worth, and what lies where in the workspace.
 #include "plan.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "layout.hpp"
+#include "operands.hpp"
+#include "schedule.hpp"
 
 namespace hone {
 namespace {
 
-// Keys of a block: k and v of it stay in L2 beside the scores. On Zen 5 256 beat 128 by 3 to 5% in forward
-// with AVX-512 (by 2% at D = 32 with AVX2), and by 2 to 4% in backward, where all of a block is 0.9 MiB at D
-// = 64.
-constexpr std::int64_t kKeys = 256;
-// Rows of a block, 192 in float32: each panel of k and v is read once for all of them. Forward at B1 H8
-// N2048, AVX2 on Zen 4, D = 64: 60% of peak with 48 rows, 66% with 96, 70 to 75% with 192, no more with 288
-// or 384.
-constexpr std::int64_t kForwardRowBytes = 768;
-// Up to so many rows of one kv head k and v are read where they lie.
-constexpr std::int64_t kFewRows = 16;
-constexpr std::int64_t kInPlaceKeys = 512;
-// Where one block holds all rows of a kv head, its keys are cut into chunks of so many, each a task.
-constexpr std::int64_t kChunkKeys = 1024;
-static_assert(kChunkKeys % kKeys == 0 && kChunkKeys % kInPlaceKeys == 0);
-// Backward holds a second block of scores, and both sides' panels.
-constexpr std::int64_t kBackwardRows = 96;
-static_assert(kForwardRowBytes / 4 <= kMaxRows && kBackwardRows <= kMaxRows);
 // Queries whose constants one call computes.
-constexpr std::int64_t kRowChunk = 256;
+constexpr std::int64_t kQueryBlock = 256;
 // The least multiply-adds for each thread, some 40 to 60 microseconds' worth.
 constexpr double kThreadCost = 2e6;
 
-// Hands out aligned regions, one after the other.
-class Layout {
+// Hands out aligned regions of memory, one after the other.
+class Regions {
   public:
     std::size_t take(std::int64_t count, std::size_t element) {
         const std::size_t at = bytes_;
@@ -48,59 +32,78 @@ class Layout {
 Extents extents_of(const hone_problem& p, const hone_activation_info& info) {
     Extents n = {};
     n.batch = p.batch, n.query_heads = p.query_heads, n.kv_heads = p.kv_heads;
-    n.queries = p.queries, n.keys = n.all_keys = p.keys;
+    n.queries = p.queries, n.keys = p.keys;
     n.key_dim = p.key_dim, n.value_dim = p.value_dim;
     n.heads_per_kv = p.kv_heads > 0 ? p.query_heads / p.kv_heads : 0;
-    n.joint_heads = joint_heads(p, info);
-    n.sees = p.keys;
-    if (p.mask == HONE_MASK_CAUSAL_TOP_LEFT) n.sees = 1;
-    if (p.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) n.sees = p.keys - p.queries + 1;
-    const bool rows = p.batch > 0 && p.query_heads > 0 && p.queries > 0;
-    n.keys = rows ? keys_seen(n, p.queries - 1) : 0;
+    n.group_heads = group_heads(p, info);
     return n;
 }
 
 // Whether k and v are read in place.
-bool few_rows(const Extents& n) {
-    return n.queries * n.heads_per_kv <= kFewRows;
+bool few_rows(const Extents& n, const Tuning& tuning) {
+    return row_count(n) <= tuning.few_rows;
 }
 
 // Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1: an odd
 // number of cache lines apart, or they would share few sets of it with each other and with the lines.
-std::int64_t width_for(std::int64_t features, bool few_rows, const Machine& machine, std::size_t element) {
-    const std::int64_t width = round_up(features, machine.panel);
+std::int64_t width_for(std::int64_t features, bool few_rows, const Tuning& tuning, std::size_t element) {
+    const std::int64_t width = round_up(features, tuning.panel);
     const std::int64_t cache_line = static_cast<std::int64_t>(64 / element);
     return few_rows ? (blocks_of(width, cache_line) | 1) * cache_line : width;
 }
 
-Blocks blocks_for(const Extents& n, std::int64_t rows, std::int64_t keys, const Machine& machine,
+// Keys of a block, where k and v are packed: whole slices whose k and v fit into the budget.
+std::int64_t block_keys(const Extents& n, const Tuning& tuning, std::size_t element) {
+    const std::int64_t key_bytes = (n.key_dim + n.value_dim) * static_cast<std::int64_t>(element);
+    return std::clamp(round_down(tuning.block_bytes / key_bytes, kSliceKeys), kSliceKeys, tuning.block_keys);
+}
+
+Shape shape_for(const hone_problem& p, const hone_activation_info& info) {
+    Shape s = {};
+    s.n = extents_of(p, info);
+    s.visibility = visibility_of(p);
+    s.keys = p.batch > 0 && p.query_heads > 0 ? keys_seen(s.visibility, Range{0, p.queries}) : Range{0, 0};
+    return s;
+}
+
+Blocks blocks_for(const Shape& s, std::int64_t rows, std::int64_t keys, const Tuning& tuning,
                   std::size_t element) {
-    const std::int64_t all_rows = n.queries * n.heads_per_kv, panel = machine.panel;
+    const Extents& n = s.n;
+    const bool few = few_rows(n, tuning);
     Blocks b;
-    b.rows = std::max<std::int64_t>(std::min(rows, all_rows), 1);
-    b.keys = std::min(keys, round_up(std::max<std::int64_t>(n.keys, 1), panel));
-    b.row_blocks = blocks_of(all_rows, b.rows);
-    b.key_blocks = blocks_of(n.keys, b.keys);
+    b.rows = std::max<std::int64_t>(std::min(rows, row_count(n)), 1);
+    b.keys = std::min(keys, round_up(std::max<std::int64_t>(s.keys.end, 1), tuning.panel));
+    b.row_blocks = blocks_of(row_count(n), b.rows);
+    b.key_blocks = blocks_touched(s.keys, b.keys);
     // One cache line more than the keys: rows a power of two apart would share few sets of L1.
     b.score_stride = b.keys + static_cast<std::int64_t>(64 / element);
-    b.key_width = width_for(n.key_dim, few_rows(n), machine, element);
-    b.value_width = width_for(n.value_dim, few_rows(n), machine, element);
+    b.key_width = width_for(n.key_dim, few, tuning, element);
+    b.value_width = width_for(n.value_dim, few, tuning, element);
     return b;
 }
 
-// The threads that a schedule's work is worth: one that starts and ends costs some microseconds, and many
-// where other programs hold the cores.
-template <class Schedule>
-int worthwhile_threads(int threads, const Schedule& schedule) {
-    const double cost = schedule.total_cost(kThreadCost * threads);
+// The threads that a call's work is worth: one that starts and ends costs some microseconds, and many where
+// other programs hold the cores.
+template <class Plan>
+int worthwhile_threads(int threads, const Plan& plan) {
+    const double cost = schedule_of(plan).total_cost(kThreadCost * threads);
     return static_cast<int>(std::clamp(cost / kThreadCost, 1.0, static_cast<double>(threads)));
 }
 
+// The fewest keys that a row sees, as a share of those that some row sees. (The first or the last one sees
+// the fewest, or nearly.)
+double least_share(const Shape& s) {
+    const std::int64_t last = s.n.queries - 1;
+    const std::int64_t least = std::min(count_seen(s.visibility, 0), count_seen(s.visibility, last));
+    return static_cast<double>(least) / static_cast<double>(count(s.keys));
+}
+
 // No more than are needed to be as fast: a task each, and where tasks are equal, the same number of rounds.
-int needed_threads(const ForwardSchedule& s, int threads) {
-    const std::int64_t attends = s.n.batch * s.n.kv_heads * s.block.row_blocks * s.chunks;
-    const std::int64_t most = std::clamp<std::int64_t>(s.packs ? s.tasks() : attends, 1, threads);
-    if (keys_seen(s.n, 0) < s.n.keys || attends < most) return static_cast<int>(most);
+int needed_threads(const ForwardPlan& plan, int threads) {
+    const std::int64_t attends = plan.n.batch * plan.n.kv_heads * plan.block.row_blocks * plan.splits;
+    const std::int64_t tasks = plan.reading == Reading::shared ? ForwardSchedule(plan).tasks() : attends;
+    const std::int64_t most = std::clamp<std::int64_t>(tasks, 1, threads);
+    if (empty(plan.keys) || least_share(plan) < 1 || attends < most) return static_cast<int>(most);
     return static_cast<int>(blocks_of(attends, blocks_of(attends, most)));
 }
 
@@ -126,57 +129,58 @@ double time_of_equal(double few, double least, double many, double threads) {
 
 // Rows of a block of forward: the most with which the last thread is likely to end first. (Where k and v are
 // packed, a row's result is the same in a block of any size.)
-std::int64_t balanced_rows(const Extents& n, std::int64_t most, const Machine& machine) {
-    const std::int64_t all = n.queries * n.heads_per_kv, all_seen = keys_seen(n, 0);
-    if (machine.threads == 1 || all == 0 || n.keys == 0) return most;
-    const auto heads = static_cast<double>(n.batch * n.kv_heads);
+std::int64_t balanced_rows(const Shape& s, std::int64_t most, int threads, int tile_rows) {
+    const std::int64_t all = row_count(s.n);
+    if (threads == 1 || all == 0 || empty(s.keys)) return most;
+    const double heads = static_cast<double>(s.n.batch * s.n.kv_heads), least = least_share(s);
     const auto time_with = [&](std::int64_t rows) {
         const auto longest = static_cast<double>(rows + kPanelRows);
         const auto whole = static_cast<double>(blocks_of(all, rows) - 1);  // blocks of a head but the last
-        if (all_seen < n.keys)
-            return longest * time_of_falling(heads * (whole + 1), machine.threads,
-                                             static_cast<double>(all_seen) / static_cast<double>(n.keys));
+        if (least < 1) return longest * time_of_falling(heads * (whole + 1), threads, least);
         const auto shortest = static_cast<double>(all + kPanelRows) - whole * static_cast<double>(rows);
-        return longest * time_of_equal(heads, shortest / longest, heads * whole, machine.threads);
+        return longest * time_of_equal(heads, shortest / longest, heads * whole, threads);
     };
     std::int64_t best = most;
     double soonest = time_with(most);
-    for (std::int64_t rows = most - machine.tile_rows; rows > 0; rows -= machine.tile_rows) {
+    for (std::int64_t rows = most - tile_rows; rows > 0; rows -= tile_rows) {
         const double time = time_with(rows);
         if (time < soonest) soonest = time, best = rows;
     }
     return best;
 }
 
-ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
-                             const hone_activation_info& info, Machine machine) {
+// How the work is cut.
+ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
+                        const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    ForwardSchedule s = {};
-    const Extents& n = s.n = extents_of(p, info);
-    s.joint = info.joint;
-    const auto distinct = [](std::int64_t stride, std::int64_t extent) {
-        return stride == 0 ? smaller(extent, 1) : extent;
-    };
-    s.k_batches = distinct(a.k.batch_stride, n.batch);
-    s.k_heads = distinct(a.k.head_stride, n.kv_heads);
-    s.v_batches = distinct(a.v.batch_stride, n.batch);
-    s.v_heads = distinct(a.v.head_stride, n.kv_heads);
-    const std::int64_t rows = n.queries * n.heads_per_kv;
-    const std::int64_t most_rows = kForwardRowBytes / static_cast<std::int64_t>(element);
-    const bool split = rows <= most_rows && n.keys > kChunkKeys, in_place = few_rows(n);
-    s.block = blocks_for(n, most_rows, in_place ? kInPlaceKeys : kKeys, machine, element);
-    s.chunk_blocks = split ? kChunkKeys / s.block.keys : s.block.key_blocks;
-    s.chunks = split ? blocks_of(s.block.key_blocks, s.chunk_blocks) : 1;
-    machine.threads = worthwhile_threads(machine.threads, s);
+    const Tuning& tuning = machine.tuning;
+    ForwardPlan plan = {};
+    static_cast<Shape&>(plan) = shape_for(p, info);
+    const Extents& n = plan.n;
+    plan.joint = info.joint;
+    plan.distinct_k = distinct_heads(a.k, n.batch, n.kv_heads);
+    plan.distinct_v = distinct_heads(a.v, n.batch, n.kv_heads);
+    const std::int64_t rows = row_count(n);
+    const bool in_place = few_rows(n, tuning);
+    const bool split = rows <= tuning.forward_rows && count(plan.keys) > tuning.split_keys;
+    const std::int64_t keys = in_place ? tuning.in_place_keys : block_keys(n, tuning, element);
+    plan.block = blocks_for(plan, tuning.forward_rows, keys, tuning, element);
+    const std::int64_t key_blocks = count(plan.block.key_blocks);
+    plan.split_blocks = split ? tuning.split_keys / plan.block.keys : key_blocks;
+    plan.splits = split ? blocks_of(key_blocks, plan.split_blocks) : 1;
     // Few rows stay in one block: how many they are decides how they are multiplied, and so the bits.
     if (!split && !in_place) {
-        s.block.rows = std::max<std::int64_t>(smaller(rows, balanced_rows(n, most_rows, machine)), 1);
-        s.block.row_blocks = blocks_of(rows, s.block.rows);
+        const int threads = worthwhile_threads(machine.threads, plan);
+        const std::int64_t balanced = balanced_rows(plan, tuning.forward_rows, threads, tuning.tile_rows);
+        plan.block.rows = std::max<std::int64_t>(smaller(rows, balanced), 1);
+        plan.block.row_blocks = blocks_of(rows, plan.block.rows);
     }
-    const bool distinct_kv =
-        std::min(s.k_batches, s.v_batches) == n.batch && std::min(s.k_heads, s.v_heads) == n.kv_heads;
-    s.packs = !in_place && !(s.block.row_blocks == 1 && distinct_kv);
-    return s;
+    const bool distinct = std::min(count(plan.distinct_k), count(plan.distinct_v)) == n.batch * n.kv_heads;
+    plan.reading = in_place                                 ? Reading::in_place
+                   : plan.block.row_blocks == 1 && distinct ? Reading::own
+                                                            : Reading::shared;
+    plan.threads = needed_threads(plan, worthwhile_threads(machine.threads, plan));
+    return plan;
 }
 
 }  // namespace
@@ -184,89 +188,100 @@ ForwardSchedule schedule_for(const hone_problem& p, const hone_forward_args& a,
 ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
                          const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    ForwardPlan plan = {};
-    const ForwardSchedule& s = plan.schedule = schedule_for(p, a, info, machine);
-    const Extents& n = s.n;
-    const Blocks& block = s.block;
-    const std::int64_t heads = n.batch * n.kv_heads, rows = n.queries * n.heads_per_kv;
-    const bool in_place = few_rows(n), owns = !in_place && !s.packs;
-    plan.reading = in_place ? Reading::in_place : owns ? Reading::own : Reading::shared;
-    plan.threads = needed_threads(s, worthwhile_threads(machine.threads, s));
+    ForwardPlan plan = cut_forward(p, a, info, machine);
+    const Extents& n = plan.n;
+    const Blocks& block = plan.block;
+    const std::int64_t rows = row_count(n), key_blocks = count(block.key_blocks);
+    const bool in_place = plan.reading == Reading::in_place, owns = plan.reading == Reading::own;
+    const bool shares = plan.reading == Reading::shared, splits = plan.splits > 1;
 
-    Layout layout;
-    const std::int64_t padded_keys = s.packs ? block.key_blocks * block.keys : 0;
-    plan.packed_k = layout.take(s.k_batches * s.k_heads * padded_keys * n.key_dim, element);
-    plan.packed_v = layout.take(s.v_batches * s.v_heads * padded_keys * block.value_width, element);
-    plan.v_odd = layout.take(s.packs ? s.v_batches * s.v_heads * block.key_blocks * pack_parts(block) : 0, 1);
-    plan.lse = layout.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
-    const std::int64_t parts = s.chunks > 1 ? heads * s.chunks * rows : 0;
-    plan.part_maximum = layout.take(parts, element);
-    plan.part_sum = layout.take(parts, sizeof(double));
-    plan.part_o = layout.take(parts * block.value_width, element);
-    plan.counters = layout.take(plan.threads > 1 ? s.counters() : 0, sizeof(Counter));
+    Regions regions;
+    const std::int64_t packed_keys = shares ? key_blocks * block.keys : 0;
+    plan.packed_k = regions.take(count(plan.distinct_k) * packed_keys * n.key_dim, element);
+    plan.packed_v = regions.take(count(plan.distinct_v) * packed_keys * block.value_width, element);
+    plan.v_non_finite =
+        regions.take(shares ? count(plan.distinct_v) * key_blocks * slices_of_block(block) : 0, 1);
+    plan.head_lse = regions.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
+    const std::int64_t partials = splits ? n.batch * n.kv_heads * plan.splits * rows : 0;
+    plan.partial_state = regions.take(partials, 2 * sizeof(double));
+    plan.partial_o = regions.take(partials * block.value_width, element);
+    plan.counters = regions.take(plan.threads > 1 ? ForwardSchedule(plan).counters() : 0, sizeof(Counter));
 
-    Layout scratch;
-    const auto region = [&](std::int64_t count) {
-        return static_cast<std::int64_t>(scratch.take(count, element) / element);
+    Regions scratch;
+    const auto region = [&](std::int64_t count, bool wanted = true) {
+        return static_cast<std::int64_t>(scratch.take(wanted ? count : 0, element) / element);
     };
-    plan.scratch.scores = region(block.rows * block.score_stride);
-    plan.scratch.output = region(s.chunks > 1 ? 0 : block.rows * block.value_width);
-    const bool joins = needs_parts(s.chunk_blocks);
-    plan.scratch.total = region(joins ? block.rows * block.value_width : 0);
-    plan.scratch.lost = region(joins ? block.rows * block.value_width : s.chunks > 1 ? block.value_width : 0);
-    plan.scratch.packed_k = region(owns ? block.keys * n.key_dim : 0);
-    plan.scratch.packed_v = region(owns ? block.keys * block.value_width : 0);
-    plan.scratch.turned = region(in_place ? round_up(rows, machine.panel) * (n.key_dim + block.keys) : 0);
-    plan.scratch_stride = scratch.bytes();
-    plan.scratch_at = layout.take(plan.threads, plan.scratch_stride);
-    plan.bytes = layout.bytes();
+    const bool joins = needs_compensation(plan.split_blocks);
+    ForwardScratch& at = plan.scratch;
+    at.q = region(room_for_scalars(a.q, block.rows * block.key_width));
+    at.scores = region(block.rows * block.score_stride);
+    at.o = region(block.rows * block.value_width, !splits);
+    at.total = region(block.rows * block.value_width, joins);
+    at.lost = region(joins ? block.rows * block.value_width : block.value_width, joins || splits);
+    at.packed_k = region(block.keys * n.key_dim, owns);
+    at.packed_v = region(block.keys * block.value_width, owns);
+    at.transposed = region(round_up(rows, machine.tuning.panel) * (n.key_dim + block.keys), in_place);
+    plan.scratch_bytes = scratch.bytes();
+    plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
+    plan.bytes = regions.bytes();
     return plan;
 }
 
 namespace {
 
-BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a,
-                                 const Machine& machine, std::size_t element, Layout& scratch) {
-    const BackwardSchedule& schedule = plan.schedule;
-    const Extents& n = schedule.n;
-    const Blocks& block = schedule.block;
+BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a, const Tuning& tuning,
+                                 std::size_t element, Regions& scratch) {
+    const Extents& n = plan.n;
+    const Blocks& block = plan.block;
     const auto region = [&](std::int64_t count, bool wanted = true) {
         return static_cast<std::int64_t>(scratch.take(wanted ? count : 0, element) / element);
     };
     BackwardScratch s;
+    s.q = region(room_for_scalars(a.q, block.rows * block.key_width));
+    s.dout = region(room_for_scalars(a.dout, block.rows * block.value_width));
     s.key_panels = region(block.keys * n.key_dim, !plan.in_place);
     s.value_panels = region(block.keys * n.value_dim, !plan.in_place);
     s.key_columns = region(block.keys * block.key_width, !plan.in_place);
-    s.query_columns = region(block.rows * block.key_width, a.dk.data);
-    s.dout_columns = region(block.rows * block.value_width, a.dv.data);
-    s.dk = region(block.keys * block.key_width, a.dk.data);
-    s.dv = region(block.keys * block.value_width, a.dv.data);
+    s.query_columns = region(block.rows * block.key_width, plan.dk.wanted);
+    s.dout_columns = region(block.rows * block.value_width, plan.dv.wanted);
+    s.dk = region(block.keys * block.key_width, plan.dk.wanted);
+    s.dv = region(block.keys * block.value_width, plan.dv.wanted);
     s.scores = region(block.rows * block.score_stride);
     s.dscores = region(block.rows * block.score_stride);
-    s.dq = region(block.rows * block.key_width, a.dq.data);
+    s.dq = region(block.rows * block.key_width, plan.dq.wanted);
     s.dbias = region(n.heads_per_kv * static_cast<std::int64_t>(sizeof(double) / element));
-    s.turned = region(round_up(block.rows, machine.panel) * (std::max(n.key_dim, n.value_dim) + block.keys),
-                      plan.in_place);
-    s.key_odd = region(1);
-    s.dq_sums = region(query_sums_size(schedule.dq, n, block));
-    s.dk_sums = region(key_sums_size(schedule.dk, block, block.key_width));
-    s.dv_sums = region(key_sums_size(schedule.dv, block, block.value_width));
+    s.transposed = region(
+        round_up(block.rows, tuning.panel) * (std::max(n.key_dim, n.value_dim) + block.keys), plan.in_place);
+    s.k_non_finite = region(1);
+    s.dq_sums = region(query_sums_size(plan.dq, plan));
+    s.dk_sums = region(key_sums_size(plan.dk, block, block.key_width));
+    s.dv_sums = region(key_sums_size(plan.dv, block, block.value_width));
     return s;
 }
 
-BackwardSchedule schedule_for(const hone_problem& p, const hone_backward_args& a,
-                              const hone_activation_info& info, const Machine& machine) {
-    BackwardSchedule s = {};
-    const Extents& n = s.n = extents_of(p, info);
-    s.block = blocks_for(n, kBackwardRows, kKeys, machine, static_cast<std::size_t>(element_size(p)));
-    s.row_chunk = kRowChunk;
-    s.row_chunks = blocks_of(n.queries, s.row_chunk);
-    s.row_groups =
-        std::max<std::int64_t>(kRowChunk / std::max<std::int64_t>(n.queries * n.joint_heads, 1), 1);
-    s.dq = accumulator_for(Side::queries, a.dq, n.key_dim, n, s.block);
-    s.dk = accumulator_for(Side::keys, a.dk, n.key_dim, n, s.block);
-    s.dv = accumulator_for(Side::keys, a.dv, n.value_dim, n, s.block);
-    return s;
+BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
+                          const hone_activation_info& info, const Machine& machine) {
+    const auto element = static_cast<std::size_t>(element_size(p));
+    const Tuning& tuning = machine.tuning;
+    BackwardPlan plan = {};
+    static_cast<Shape&>(plan) = shape_for(p, info);
+    const Extents& n = plan.n;
+    plan.block = blocks_for(plan, tuning.backward_rows, block_keys(n, tuning, element), tuning, element);
+    plan.in_place = few_rows(n, tuning);
+    plan.wants_dbias = a.dshift || a.dlog_prior;
+    plan.wants_dsink = a.dsink != nullptr;
+    plan.query_block = kQueryBlock;
+    plan.query_blocks = blocks_of(n.queries, kQueryBlock);
+    plan.group_block =
+        std::max<std::int64_t>(kQueryBlock / std::max<std::int64_t>(n.queries * n.group_heads, 1), 1);
+    plan.dq = accumulator_for(Side::queries, a.dq, n.key_dim, plan);
+    plan.dk = accumulator_for(Side::keys, a.dk, n.key_dim, plan);
+    plan.dv = accumulator_for(Side::keys, a.dv, n.value_dim, plan);
+    const std::int64_t tasks = BackwardSchedule(plan).tasks();
+    plan.threads =
+        worthwhile_threads(static_cast<int>(std::clamp<std::int64_t>(tasks, 1, machine.threads)), plan);
+    plan.ahead = plan.threads - 1;
+    return plan;
 }
 
 }  // namespace
@@ -274,35 +289,27 @@ BackwardSchedule schedule_for(const hone_problem& p, const hone_backward_args& a
 BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
                            const hone_activation_info& info, const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    BackwardPlan plan = {};
-    BackwardSchedule& s = plan.schedule = schedule_for(p, a, info, machine);
-    const Extents& n = s.n;
-    plan.in_place = few_rows(n);
-    plan.threads =
-        worthwhile_threads(static_cast<int>(std::clamp<std::int64_t>(s.tasks(), 1, machine.threads)), s);
-    s.ahead = plan.threads - 1;
-
-    Layout layout;
-    const std::int64_t rows = n.batch * n.query_heads * n.queries;
-    plan.row_shift = layout.take(rows, element);
-    plan.row_weight = layout.take(rows, element);
-    plan.row_delta = layout.take(rows, element);
-    const bool dbias = a.dshift || a.dlog_prior;
-    plan.dbias = layout.take(dbias ? n.batch * n.query_heads * s.block.key_blocks : 0, sizeof(double));
+    BackwardPlan plan = cut_backward(p, a, info, machine);
+    const Extents& n = plan.n;
+    Regions regions;
+    plan.row_constants = regions.take(n.batch * n.query_heads * n.queries, 3 * element);
+    plan.dbias = regions.take(plan.wants_dbias ? n.batch * n.query_heads * count(plan.block.key_blocks) : 0,
+                              sizeof(double));
     plan.dsink =
-        layout.take(a.dsink ? n.batch * n.query_heads / n.joint_heads * s.row_chunks : 0, sizeof(double));
-    for (Accumulator* gradient : {&s.dq, &s.dk, &s.dv}) {
-        const std::int64_t sums = gradient->wanted ? gradient->copies * gradient->copy_size() : 0;
-        gradient->copies_at = layout.take(gradient->copies > 1 ? sums : 0, element);
-        gradient->lost_at = layout.take(gradient->compensated ? sums : 0, element);
-        gradient->counters_at = layout.take(plan.threads > 1 ? gradient->counters() : 0, sizeof(Counter));
+        regions.take(plan.wants_dsink ? n.batch * group_count(n) * plan.query_blocks : 0, sizeof(double));
+    for (Accumulator* gradient : {&plan.dq, &plan.dk, &plan.dv}) {
+        const std::int64_t sums = gradient->wanted ? gradient->copies * copy_size(*gradient) : 0;
+        gradient->copies_at = regions.take(gradient->copies > 1 ? sums : 0, element);
+        gradient->lost_at = regions.take(gradient->compensated ? sums : 0, element);
+        gradient->counters_at =
+            regions.take(plan.threads > 1 ? counter_count(*gradient) : 0, sizeof(Counter));
     }
-    plan.counters = layout.take(plan.threads > 1 ? s.counters() : 0, sizeof(Counter));
-    Layout scratch;
-    plan.scratch = backward_scratch(plan, a, machine, element, scratch);
-    plan.scratch_stride = scratch.bytes();
-    plan.scratch_at = layout.take(plan.threads, plan.scratch_stride);
-    plan.bytes = layout.bytes();
+    plan.counters = regions.take(plan.threads > 1 ? BackwardSchedule(plan).counters() : 0, sizeof(Counter));
+    Regions scratch;
+    plan.scratch = backward_scratch(plan, a, machine.tuning, element, scratch);
+    plan.scratch_bytes = scratch.bytes();
+    plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
+    plan.bytes = regions.bytes();
     return plan;
 }
 

@@ -1,7 +1,6 @@
-// plan.hpp: a pure function from a problem and a machine to blocks, a schedule and the layout of the
-// workspace.
+// plan.hpp: what a call computes and how its work is cut: a pure function of a problem and a machine.
 //
-// What decides the bits of a result (the blocks of keys, their chunks, whether they are packed, and in
+// What decides the bits of a result (the blocks of keys, their splits, whether they are packed, and in
 // backward the blocks of rows and the copies of a gradient) depends on the shape of one head alone, never on
 // threads or batch. (A gradient that is summed over a batch depends on the batch, of course.)
 #pragma once
@@ -9,39 +8,85 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "schedule.hpp"
-#include "tiles.hpp"
+#include "accumulate.hpp"
+#include "shape.hpp"
+#include "source.hpp"
+#include "tuning.hpp"
+#include "visibility.hpp"
 
 namespace hone {
 
 struct Machine {
     int threads;
-    int panel, tile_rows;  // Tiles::panel, Tiles::tile_rows
+    const Tuning& tuning;
 };
 
-// Offsets are in bytes from the start of the workspace, which is aligned to kAlignment.
+// Offsets in the workspace are in bytes; it is aligned to kAlignment.
 inline constexpr std::size_t kAlignment = 64;
 
-struct ForwardPlan {
-    ForwardSchedule schedule;
-    ForwardScratch scratch;
-    Reading reading;
-    int threads;
-    std::size_t counters;
-    std::size_t part_maximum, part_sum, part_o;  // where there is more than one chunk
-    std::size_t packed_k, packed_v, v_odd, lse;  // lse: of each head, where heads are joined
-    std::size_t scratch_at, scratch_stride;      // one for each thread
-    std::size_t bytes;
+// How products read k and v.
+enum class Reading {
+    in_place,  // where they lie: few rows read them
+    own,       // packed by the task that reads them: no other does
+    shared,    // packed beforehand, for all blocks of rows
 };
 
-struct BackwardPlan {
-    BackwardSchedule schedule;
-    BackwardScratch scratch;
-    bool in_place;
+// Offsets of a thread's scratch, in elements of the kernel's scalars.
+struct ForwardScratch {
+    std::int64_t q;            // [rows, key_width]: rows of q that are not stored as scalars
+    std::int64_t scores;       // [rows, score_stride]
+    std::int64_t o;            // [rows, value_width]
+    std::int64_t total, lost;  // the same, where partial sums are joined; lost: [value_width] for splits
+    std::int64_t packed_k, packed_v;  // one key block each, where the task packs its own
+    std::int64_t transposed;          // multiply_transposed's room, where k is read in place
+};
+
+struct ForwardPlan : Shape {
+    Reading reading;
+    bool joint;                            // heads are joined under one normaliser
+    DistinctHeads distinct_k, distinct_v;  // those that are packed
+    std::int64_t splits, split_blocks;     // of the keys of a row; splits of so many key blocks
     int threads;
+    ForwardScratch scratch;
     std::size_t counters;
-    std::size_t row_shift, row_weight, row_delta, dbias, dsink;
-    std::size_t scratch_at, scratch_stride;
+    std::size_t partial_state, partial_o;   // [batch, kv_head, split, row], of RowState and of o's rows
+    std::size_t packed_k;                   // [distinct head, key block, panel of keys, key_dim, panel]: k^T
+    std::size_t packed_v;                   // [distinct head, key block, panel of features, key, panel]
+    std::size_t v_non_finite;               // [distinct head, slice]: 1 where a value of it is not finite
+    std::size_t head_lse;                   // [batch, query_head, query], where heads are joined
+    std::size_t scratch_at, scratch_bytes;  // one for each thread
+    std::size_t bytes;                      // of the workspace
+};
+
+struct BackwardScratch {
+    std::int64_t q, dout;                      // [rows, width]: rows that are not stored as scalars
+    std::int64_t key_panels;                   // k^T: [panel of keys, key_dim, panel]
+    std::int64_t value_panels;                 // v^T: [panel of keys, value_dim, panel]
+    std::int64_t key_columns;                  // k: [panel of features, keys, panel]
+    std::int64_t query_columns, dout_columns;  // [panel of features, rows, panel]
+    std::int64_t dk, dv;                       // [keys, key_width], [keys, value_width]
+    std::int64_t scores, dscores;              // [rows, score_stride]: s then p; dp then ds
+    std::int64_t dq;                           // [rows, key_width]
+    std::int64_t dbias;                        // [heads_per_kv] of double
+    std::int64_t transposed;                   // multiply_transposed's room, where k and v are read in place
+    std::int64_t k_non_finite;                 // [1]: 1 where a key of the block is not finite
+    std::int64_t dq_sums, dk_sums, dv_sums;    // the accumulator's
+};
+
+struct BackwardPlan : Shape {
+    bool in_place;                           // k and v are read where they lie
+    bool wants_dbias, wants_dsink;           // dbias: of a shift or a log-prior
+    std::int64_t query_block, query_blocks;  // queries whose constants one tile function computes
+    std::int64_t group_block;                // head groups for which one task computes them
+    std::int64_t ahead;  // batch entries by which the constants of rows are ahead of key blocks
+    Accumulator dq, dk, dv;
+    int threads;
+    BackwardScratch scratch;
+    std::size_t counters;
+    std::size_t row_constants;  // [batch, query_head, query]
+    std::size_t dbias;          // [batch, query_head, key_block] of double: sums of ds
+    std::size_t dsink;          // [batch, head group, query block] of double
+    std::size_t scratch_at, scratch_bytes;
     std::size_t bytes;
 };
 

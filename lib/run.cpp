@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <type_traits>
 
 #include "accumulate.hpp"
 #include "crowding.hpp"
 #include "rounding.hpp"
+#include "schedule.hpp"
 
 namespace hone {
 namespace {
@@ -66,12 +68,6 @@ void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body bo
     if (is_short) crowding.called(end, end - begun, Crowding::Seconds(cost * least));
 }
 
-// T is const for an input.
-template <class T>
-Tensor<T> tensor(const hone_tensor& t) {
-    return {static_cast<T*>(t.data), t.batch_stride, t.head_stride, t.row_stride};
-}
-
 template <class T, class Args>
 Parameters<T> parameters(const hone_problem& p, const Args& a) {
     const double scale = p.scale != 0 ? p.scale : 1 / std::sqrt(static_cast<double>(p.key_dim));
@@ -83,78 +79,47 @@ Parameters<T> parameters(const hone_problem& p, const Args& a) {
             p.weight};
 }
 
-template <class T>
-ForwardCall<T> forward_call(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
-                            std::byte* workspace) {
-    const ForwardSchedule& s = plan.schedule;
-    ForwardCall<T> call = {};
-    call.n = s.n;
-    call.block = s.block;
-    call.parameter = parameters<T>(p, a);
-    call.scratch = plan.scratch;
-    call.reading = plan.reading;
-    call.q = tensor<const T>(a.q);
-    call.k = tensor<const T>(a.k);
-    call.v = tensor<const T>(a.v);
-    call.o = tensor<T>(a.o);
-    call.chunks = s.chunks;
-    call.chunk_blocks = s.chunk_blocks;
-    call.part_maximum = reinterpret_cast<T*>(workspace + plan.part_maximum);
-    call.part_sum = reinterpret_cast<double*>(workspace + plan.part_sum);
-    call.part_o = reinterpret_cast<T*>(workspace + plan.part_o);
-    call.packed_k = reinterpret_cast<T*>(workspace + plan.packed_k);
-    call.packed_v = reinterpret_cast<T*>(workspace + plan.packed_v);
-    call.v_odd = reinterpret_cast<unsigned char*>(workspace + plan.v_odd);
-    call.k_batches = s.k_batches;
-    call.k_heads = s.k_heads;
-    call.v_batches = s.v_batches;
-    call.v_heads = s.v_heads;
-    call.lse = s.joint ? reinterpret_cast<T*>(workspace + plan.lse) : static_cast<T*>(a.lse);
-    call.joint_lse = s.joint ? static_cast<T*>(a.lse) : nullptr;
-    return call;
+// The scratch of a thread.
+template <class Call>
+auto scratch_of(const Call& call, int thread) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(call.lse)>>;
+    return reinterpret_cast<T*>(call.workspace + call.scratch_at + thread * call.scratch_bytes);
 }
 
+// The tasks of one forward call.
 template <class T>
-BackwardCall<T> backward_call(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
-                              std::byte* workspace) {
-    const auto place = [&](std::size_t at) { return reinterpret_cast<T*>(workspace + at); };
-    BackwardCall<T> call = {};
-    call.n = plan.schedule.n;
-    call.block = plan.schedule.block;
-    call.parameter = parameters<T>(p, a);
-    call.scratch = plan.scratch;
-    call.q = tensor<const T>(a.q);
-    call.k = tensor<const T>(a.k);
-    call.v = tensor<const T>(a.v);
-    call.o = tensor<const T>(a.o);
-    call.dout = tensor<const T>(a.dout);
-    call.lse = static_cast<const T*>(a.lse);
-    call.dlse = static_cast<const T*>(a.dlse);
-    call.in_place = plan.in_place;
-    call.dq = a.dq.data, call.dk = a.dk.data, call.dv = a.dv.data;
-    call.row_shift = place(plan.row_shift);
-    call.row_weight = place(plan.row_weight);
-    call.row_delta = place(plan.row_delta);
-    call.dbias = a.dshift || a.dlog_prior ? reinterpret_cast<double*>(workspace + plan.dbias) : nullptr;
-    call.dsink = a.dsink ? reinterpret_cast<double*>(workspace + plan.dsink) : nullptr;
-    call.row_chunk = plan.schedule.row_chunk;
-    call.row_chunks = plan.schedule.row_chunks;
-    return call;
+void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, int activation, const Task& task,
+              T* scratch) {
+    const ForwardSchedule schedule(call);
+    switch (task.work) {
+        case Work::pack_keys:
+            return tiles.pack_keys(call, task.head, task.index);
+        case Work::pack_values:
+            return tiles.pack_values(call, task.head, task.index);
+        case Work::attend:
+            return tiles.attend[activation](call, {task.batch, task.head, task.index, task.split}, scratch);
+        case Work::join_splits:
+            for (std::int64_t row = task.index; row < schedule.joined_rows(task).end; ++row)
+                tiles.join_splits[activation](call, {task.batch, task.head, row}, scratch);
+            return;
+        default:
+            return tiles.join_heads(call, {task.batch, task.head, schedule.joined_queries(task)});
+    }
 }
 
 // The tasks of one backward call.
 template <class T>
 class BackwardTasks {
   public:
-    BackwardTasks(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p,
-                  const hone_backward_args& a, std::byte* workspace)
-        : schedule_(plan.schedule),
+    BackwardTasks(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
+                  const hone_backward_args& a)
+        : call_(call),
+          schedule_(call),
           tiles_(tiles),
           activation_(p.activation),
-          call_(backward_call<T>(plan, p, a, workspace)),
-          dq_(schedule_.dq, a.dq, call_.parameter.scale, tiles, workspace, meeting(plan)),
-          dk_(schedule_.dk, a.dk, call_.parameter.scale, tiles, workspace, meeting(plan)),
-          dv_(schedule_.dv, a.dv, T(1), tiles, workspace, meeting(plan)) {}
+          dq_(call.dq, a.dq, call.parameter.scale, tiles, call.workspace, meeting()),
+          dk_(call.dk, a.dk, call.parameter.scale, tiles, call.workspace, meeting()),
+          dv_(call.dv, a.dv, T(1), tiles, call.workspace, meeting()) {}
 
     void run(const Task& task, T* scratch) {
         if (task.work == Work::row_constants)
@@ -164,33 +129,29 @@ class BackwardTasks {
         else
             finish(schedule_.finish(task.index));
     }
-    const BackwardCall<T>& call() const { return call_; }
 
   private:
-    static Meeting meeting(const BackwardPlan& plan) {
-        return plan.threads > 1 ? Meeting::possible : Meeting::never;
-    }
+    Meeting meeting() const { return call_.threads > 1 ? Meeting::possible : Meeting::never; }
 
     void row_constants(const Task& task) {
-        const std::int64_t groups = schedule_.n.query_heads / schedule_.n.joint_heads;
-        for (std::int64_t g = task.head; g < smaller(task.head + schedule_.row_groups, groups); ++g)
-            tiles_.backward_rows[activation_](call_, task.batch, g, task.index / schedule_.row_chunk);
+        const Range groups = schedule_.groups(task);
+        for (std::int64_t group = groups.begin; group < groups.end; ++group)
+            tiles_.row_constants[activation_](call_, {task.batch, group, schedule_.queries(task)});
     }
 
     // The blocks of rows that see the key block pass by, the last one first.
     void key_block(const KeyBlockTask& task, T* scratch) {
         const BackwardScratch& at = call_.scratch;
         const Blocks& block = call_.block;
-        tiles_.backward_begin(call_, task.batch, task.kv_head, task.key_block, scratch);
+        tiles_.backward_begin(call_, task, scratch);
         QueryContribution<T> dq(dq_, call_, tiles_, task, scratch);
         KeyContribution<T> dk(dk_, call_, tiles_, task,
                               {scratch + at.dk, scratch + at.dk_sums, block.key_width});
         KeyContribution<T> dv(dv_, call_, tiles_, task,
                               {scratch + at.dv, scratch + at.dv_sums, block.value_width});
-        const RowBlocks rows = schedule_.row_blocks(task.key_block);
-        for (std::int64_t row_block = rows.end - 1; row_block >= rows.first; --row_block) {
-            tiles_.backward_step[activation_](call_, task.batch, task.kv_head, task.key_block, row_block,
-                                              scratch);
+        const Range rows = row_blocks_seeing(call_, task.key_block);
+        for (std::int64_t row_block = rows.end - 1; row_block >= rows.begin; --row_block) {
+            tiles_.backward_step[activation_](call_, task, row_block, scratch);
             dq.add_step(row_block);
             dk.add_step(row_block);
             dv.add_step(row_block);
@@ -198,24 +159,27 @@ class BackwardTasks {
         dq.end();
         dk.end();
         dv.end();
-        tiles_.backward_end(call_, task.batch, task.kv_head, task.key_block, scratch);
+        tiles_.backward_end(call_, task, scratch);
     }
 
-    void finish(const BackwardSchedule::Finish& rows) {
-        const Accumulator& how = *rows.gradient;
-        const GradientSum<T>& sum = &how == &dq_.how() ? dq_ : &how == &dk_.how() ? dk_ : dv_;
-        for (std::int64_t first = rows.first, last; first < rows.last; first = last) {
-            const std::int64_t key_blocks = schedule_.contributing(how, rows.head, first);
-            last = first + 1;
-            while (last < rows.last && schedule_.contributing(how, rows.head, last) == key_blocks) ++last;
-            sum.finish({rows.batch, rows.head, first, last}, how.contributions(key_blocks));
+    void finish(const BackwardSchedule::Finish& task) {
+        const Accumulator& how = *task.gradient;
+        const GradientSum<T>& sum = &how == &call_.dq ? dq_ : &how == &call_.dk ? dk_ : dv_;
+        for (Range rows = {task.rows.begin, 0}; rows.begin < task.rows.end; rows.begin = rows.end) {
+            const Range key_blocks = schedule_.contributing(how, task.head, rows.begin);
+            const std::int64_t terms = contributions(how, key_blocks);
+            rows.end = rows.begin + 1;
+            while (rows.end < task.rows.end &&
+                   contributions(how, schedule_.contributing(how, task.head, rows.end)) == terms)
+                ++rows.end;
+            sum.finish({task.batch, task.head, rows, terms});
         }
     }
 
-    const BackwardSchedule& schedule_;
+    const BackwardCall<T>& call_;
+    const BackwardSchedule schedule_;
     const Tiles<T>& tiles_;
     const int activation_;
-    const BackwardCall<T> call_;
     const GradientSum<T> dq_, dk_, dv_;
 };
 
@@ -239,59 +203,69 @@ int thread_count(int wanted) {
 }
 
 template <class T>
-void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
-         std::byte* workspace) {
-    const Rounding rounding;
-    const ForwardSchedule& s = plan.schedule;
-    const ForwardCall<T> call = forward_call<T>(plan, p, a, workspace);
-    run_tasks(
-        s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
-        [&](const Task& task, int thread) {
-            T* scratch = reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride);
-            const std::int64_t last_row = smaller(task.index + s.join_rows(), s.n.queries * s.n.heads_per_kv);
-            switch (task.work) {
-                case Work::pack_keys:
-                    return tiles.share_keys(call, task.head, task.index, task.chunk);
-                case Work::pack_values:
-                    return tiles.share_values(call, task.head, task.index, task.chunk);
-                case Work::attend:
-                    return tiles.forward[p.activation](call, task.batch, task.head, task.index, task.chunk,
-                                                       scratch);
-                case Work::join_chunks:
-                    for (std::int64_t row = task.index; row < last_row; ++row)
-                        tiles.join_chunks[p.activation](call, task.batch, task.head, row, scratch);
-                    return;
-                default:
-                    return tiles.join_heads(call, task.batch, task.head, task.index,
-                                            smaller(task.index + kJoinQueries, s.n.queries));
-            }
-        });
+ForwardCall<T> call_of(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
+                       std::byte* workspace) {
+    return {plan,
+            parameters<T>(p, a),
+            {},
+            source_of<T>(a.q),
+            source_of<T>(a.k),
+            source_of<T>(a.v),
+            target_of<T>(a.o),
+            static_cast<T*>(a.lse),
+            workspace};
 }
 
 template <class T>
-void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
-         std::byte* workspace) {
-    const Rounding rounding;
-    const BackwardSchedule& s = plan.schedule;
-    const std::int64_t groups = s.n.query_heads / s.n.joint_heads;
-    BackwardTasks<T> tasks(plan, tiles, p, a, workspace);
-    run_tasks(s, plan.threads, reinterpret_cast<Counter*>(workspace + plan.counters),
-              [&](const Task& task, int thread) {
-                  tasks.run(task,
-                            reinterpret_cast<T*>(workspace + plan.scratch_at + thread * plan.scratch_stride));
-              });
-    for (void* dbias : {a.dshift, a.dlog_prior})
-        if (dbias) sum_parts<T>(tasks.call().dbias, s.n.batch, s.n.query_heads, s.block.key_blocks, dbias);
-    if (a.dsink) sum_parts<T>(tasks.call().dsink, s.n.batch, groups, s.row_chunks, a.dsink);
+BackwardCall<T> call_of(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
+                        std::byte* workspace) {
+    return {plan,
+            parameters<T>(p, a),
+            {},
+            source_of<T>(a.q),
+            source_of<T>(a.k),
+            source_of<T>(a.v),
+            source_of<T>(a.o),
+            source_of<T>(a.dout),
+            static_cast<const T*>(a.lse),
+            static_cast<const T*>(a.dlse),
+            workspace};
 }
 
-template void run(const ForwardPlan&, const Tiles<float>&, const hone_problem&, const hone_forward_args&,
-                  std::byte*);
-template void run(const ForwardPlan&, const Tiles<double>&, const hone_problem&, const hone_forward_args&,
-                  std::byte*);
-template void run(const BackwardPlan&, const Tiles<float>&, const hone_problem&, const hone_backward_args&,
-                  std::byte*);
-template void run(const BackwardPlan&, const Tiles<double>&, const hone_problem&, const hone_backward_args&,
-                  std::byte*);
+template <class T>
+void run(const ForwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args&) {
+    run_tasks(ForwardSchedule(call), call.threads, reinterpret_cast<Counter*>(call.workspace + call.counters),
+              [&](const Task& task, int thread) {
+                  run_task(call, tiles, p.activation, task, scratch_of(call, thread));
+              });
+}
+
+template <class T>
+void run(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
+         const hone_backward_args& a) {
+    BackwardTasks<T> tasks(call, tiles, p, a);
+    run_tasks(BackwardSchedule(call), call.threads,
+              reinterpret_cast<Counter*>(call.workspace + call.counters),
+              [&](const Task& task, int thread) { tasks.run(task, scratch_of(call, thread)); });
+    const Extents& n = call.n;
+    const auto* const dbias_parts = reinterpret_cast<const double*>(call.workspace + call.dbias);
+    const auto* const dsink_parts = reinterpret_cast<const double*>(call.workspace + call.dsink);
+    for (void* dbias : {a.dshift, a.dlog_prior})
+        if (dbias) sum_parts<T>(dbias_parts, n.batch, n.query_heads, count(call.block.key_blocks), dbias);
+    if (a.dsink) sum_parts<T>(dsink_parts, n.batch, group_count(n), call.query_blocks, a.dsink);
+}
+
+#define INSTANTIATE(T)                                                                                    \
+    template ForwardCall<T> call_of(const ForwardPlan&, const hone_problem&, const hone_forward_args&,    \
+                                    std::byte*);                                                          \
+    template BackwardCall<T> call_of(const BackwardPlan&, const hone_problem&, const hone_backward_args&, \
+                                     std::byte*);                                                         \
+    template void run(const ForwardCall<T>&, const Tiles<T>&, const hone_problem&,                        \
+                      const hone_forward_args&);                                                          \
+    template void run(const BackwardCall<T>&, const Tiles<T>&, const hone_problem&,                       \
+                      const hone_backward_args&);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
 
 }  // namespace hone

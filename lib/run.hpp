@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "plan.hpp"
+#include "tiles.hpp"
 
 namespace hone {
 
@@ -11,12 +11,19 @@ namespace hone {
 // the number of CPUs, whichever is more.
 int thread_count(int wanted);
 
-// `workspace` is aligned and holds the plan's bytes.
+// The plan with its pointers. `workspace` is aligned and holds the plan's bytes.
 template <class T>
-void run(const ForwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args& a,
-         std::byte* workspace);
+ForwardCall<T> call_of(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
+                       std::byte* workspace);
 template <class T>
-void run(const BackwardPlan& plan, const Tiles<T>& tiles, const hone_problem& p, const hone_backward_args& a,
-         std::byte* workspace);
+BackwardCall<T> call_of(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
+                        std::byte* workspace);
+
+template <class T>
+void run(const ForwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
+         const hone_forward_args& a);
+template <class T>
+void run(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
+         const hone_backward_args& a);
 
 }  // namespace hone

@@ -9,7 +9,7 @@
 
 #include "dispatch.hpp"
 #include "error.hpp"
-#include "layout.hpp"
+#include "operands.hpp"
 
 namespace hone {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "layout.hpp"
+#include "operands.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {

@@ -49,7 +49,16 @@ hone_tensor tensor(const Shared& summed = {}) {
 }
 
 Machine machine(int threads) {
-    return {threads, 32, 8};
+    static constexpr Tuning tuning = {.panel = 32,
+                                      .tile_rows = 8,
+                                      .forward_rows = 192,
+                                      .backward_rows = 96,
+                                      .block_keys = 256,
+                                      .block_bytes = 1 << 19,
+                                      .few_rows = 16,
+                                      .in_place_keys = 512,
+                                      .split_keys = 1024};
+    return {threads, tuning};
 }
 
 const hone_activation_info& info(const hone_problem& p) {
@@ -86,8 +95,8 @@ struct Row {
 
 Row simulate(const Shape& shape, int threads, Direction direction) {
     const auto both = [](const auto& plan) {
-        return Row{plan.threads, Simulator(plan.schedule, plan.threads).result(),
-                   Simulator(plan.schedule, plan.threads, varied()).result()};
+        return Row{plan.threads, Simulator(plan, plan.threads).result(),
+                   Simulator(plan, plan.threads, varied()).result()};
     };
     return direction == Direction::forward ? both(plan_of(shape, threads))
                                            : both(backward_plan_of(shape, threads));
@@ -153,8 +162,9 @@ TEST(Schedule, is_near_the_bound_where_dq_is_summed) {
 }
 
 // Of the costs of the tasks of this kind.
-template <class Schedule>
-double sum_of_costs(const Schedule& s, Work work) {
+template <class Plan>
+double sum_of_costs(const Plan& plan, Work work) {
+    const auto s = schedule_of(plan);
     double sum = 0;
     for (std::int64_t i = 0; i < s.tasks(); ++i)
         if (s.task(i).work == work) sum += s.cost(s.task(i));
@@ -180,19 +190,19 @@ TEST(Schedule, forward_does_all_work_once) {
         for (const int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX})
             for (const int threads : {1, 2, 5}) {
                 const ForwardPlan plan = plan_of(shape, threads, static_cast<hone_activation>(activation));
-                const ForwardSchedule& s = plan.schedule;
+                const ForwardSchedule s(plan);
                 std::set<std::tuple<Work, std::int64_t, std::int64_t, std::int64_t, std::int64_t>> done;
                 std::int64_t attended = 0;
                 for (std::int64_t i = 0; i < s.tasks(); ++i) {
                     const Task t = s.task(i);
-                    EXPECT_TRUE(done.emplace(t.work, t.batch, t.head, t.index, t.chunk).second)
+                    EXPECT_TRUE(done.emplace(t.work, t.batch, t.head, t.index, t.split).second)
                         << shape.name();
                     attended += t.work == Work::attend;
                 }
-                EXPECT_EQ(attended, shape.batch * shape.kv_heads * s.block.row_blocks * s.chunks);
-                EXPECT_GE(s.block.row_blocks * s.block.rows, shape.queries * s.n.heads_per_kv);
-                EXPECT_GE(s.chunks * s.chunk_blocks * s.block.keys, s.n.keys);
-                Simulator(s, threads);
+                EXPECT_EQ(attended, shape.batch * shape.kv_heads * plan.block.row_blocks * plan.splits);
+                EXPECT_GE(plan.block.row_blocks * plan.block.rows, row_count(plan.n));
+                EXPECT_GE(plan.splits * plan.split_blocks * plan.block.keys, count(plan.keys));
+                Simulator(plan, threads);
             }
 }
 
@@ -203,8 +213,8 @@ void expect_finished(const BackwardSchedule& s, const Accumulator& gradient, con
     for (std::int64_t b = 0; b < gradient.batches; ++b)
         for (std::int64_t h = 0; h < gradient.heads; ++h)
             for (std::int64_t row = 0; row < gradient.rows; ++row) {
-                const std::int64_t contributions = gradient.contributions(s.contributing(gradient, h, row));
-                EXPECT_TRUE(contributions > 0 || finished.contains({&gradient, b, h, row}));
+                const std::int64_t terms = contributions(gradient, s.contributing(gradient, h, row));
+                EXPECT_TRUE(terms > 0 || finished.contains({&gradient, b, h, row}));
             }
 }
 
@@ -216,7 +226,7 @@ TEST(Schedule, backward_does_all_work_once) {
             for (const int threads : {1, 2, 5}) {
                 shape.sum_dq = shape.sum_dkv = {(axes & 1) != 0, (axes & 2) != 0, (axes & 4) != 0};
                 const BackwardPlan plan = backward_plan_of(shape, threads);
-                const BackwardSchedule& s = plan.schedule;
+                const BackwardSchedule s(plan);
                 std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> blocks;
                 FinishedRows finished;
                 for (std::int64_t i = 0; i < s.tasks(); ++i) {
@@ -226,23 +236,27 @@ TEST(Schedule, backward_does_all_work_once) {
                     }
                     if (t.work != Work::finish) continue;
                     const BackwardSchedule::Finish rows = s.finish(t.index);
-                    for (std::int64_t row = rows.first; row < rows.last; ++row)
+                    for (std::int64_t row = rows.rows.begin; row < rows.rows.end; ++row)
                         EXPECT_TRUE(finished.emplace(rows.gradient, rows.batch, rows.head, row).second);
                 }
                 EXPECT_EQ(static_cast<std::int64_t>(blocks.size()),
-                          shape.batch * shape.kv_heads * s.block.key_blocks);
-                for (std::int64_t kb = 0; kb < s.block.key_blocks; ++kb)
-                    for (std::int64_t r = 0; r < s.block.row_blocks; ++r)
-                        EXPECT_EQ(s.row_blocks(kb).first <= r, kb < s.key_blocks(r)) << shape.name();
-                for (const Accumulator* gradient : {&s.dq, &s.dk, &s.dv})
+                          shape.batch * shape.kv_heads * count(plan.block.key_blocks));
+                const Range key_blocks = plan.block.key_blocks;
+                for (std::int64_t kb = key_blocks.begin; kb < key_blocks.end; ++kb)
+                    for (std::int64_t r = 0; r < plan.block.row_blocks; ++r)
+                        EXPECT_EQ(contains(row_blocks_seeing(plan, kb), r),
+                                  contains(key_blocks_seen(plan, r), kb))
+                            << shape.name();
+                for (const Accumulator* gradient : {&plan.dq, &plan.dk, &plan.dv})
                     expect_finished(s, *gradient, finished);
-                Simulator(s, threads);
+                Simulator(plan, threads);
             }
 }
 
-template <class Schedule>
-void expect_total(const Schedule& s, Work work) {
-    const double sum = sum_of_costs(s, work);
+template <class Plan>
+void expect_total(const Plan& plan, Work work) {
+    const auto s = schedule_of(plan);
+    const double sum = sum_of_costs(plan, work);
     EXPECT_DOUBLE_EQ(s.total_cost(HUGE_VAL), sum);
     for (const double enough : {0.0, 1e5, 1e7, 1e9})
         if (sum > enough)
@@ -256,14 +270,14 @@ TEST(Schedule, total_cost_is_that_of_the_tasks_that_multiply) {
         for (const bool sums_rows : {false, true}) {
             SCOPED_TRACE(shape.name());
             shape.sum_dq.rows = sums_rows;
-            expect_total(plan_of(shape, 2).schedule, Work::attend);
-            expect_total(backward_plan_of(shape, 2).schedule, Work::key_block);
+            expect_total(plan_of(shape, 2), Work::attend);
+            expect_total(backward_plan_of(shape, 2), Work::key_block);
         }
 }
 
 TEST(Schedule, packing_costs_what_is_packed) {
     const auto cost = [](std::int64_t keys) {
-        return sum_of_costs(plan_of({.queries = 300, .keys = keys}, 1).schedule, Work::pack_keys);
+        return sum_of_costs(plan_of({.queries = 300, .keys = keys}, 1), Work::pack_keys);
     };
     for (const std::int64_t keys : {1, 63, 64, 65, 193, 255, 257, 300, 449, 512})
         EXPECT_DOUBLE_EQ(cost(keys), static_cast<double>(keys) * cost(256) / 256) << keys << " keys";
@@ -280,8 +294,8 @@ TEST(Schedule, is_planned_at_once_whatever_the_extents) {
                 EXPECT_GT(backward_plan_of(shape, threads).bytes, 0u);
                 Shape nothing = shape;
                 nothing.batch = 0;
-                EXPECT_EQ(plan_of(nothing, threads).schedule.total_cost(1e9), 0);
-                EXPECT_EQ(backward_plan_of(nothing, threads).schedule.total_cost(1e9), 0);
+                EXPECT_EQ(ForwardSchedule(plan_of(nothing, threads)).total_cost(1e9), 0);
+                EXPECT_EQ(BackwardSchedule(backward_plan_of(nothing, threads)).total_cost(1e9), 0);
             }
 }
 

@@ -1,5 +1,5 @@
-// simulate.hpp: runs a schedule on so many threads in simulated time: tasks cost what the schedule says, and
-// wait as it and the accumulators say.
+// simulate.hpp: runs the schedule of a plan on so many threads in simulated time: tasks cost what the
+// schedule says, and wait as it and the accumulators say.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <queue>
 #include <vector>
 
-#include "plan.hpp"
+#include "schedule.hpp"
 
 namespace hone::test {
 
@@ -49,7 +49,7 @@ inline double as_it_is() {
 // The turns of one gradient.
 class Turns {
   public:
-    explicit Turns(const Accumulator& gradient) : gradient_(gradient), done_(gradient.counters()) {}
+    explicit Turns(const Accumulator& gradient) : gradient_(gradient), done_(counter_count(gradient)) {}
     // When a contribution that is ready at `time` has been added.
     double add(const Turn& turn, double time, double cost) {
         if (!gradient_.wanted) return time;
@@ -71,40 +71,42 @@ class Turns {
 
 class Simulator {
   public:
-    Simulator(const ForwardSchedule& schedule, int threads, Vary vary = as_it_is) : vary_(std::move(vary)) {
+    Simulator(const ForwardPlan& plan, int threads, Vary vary = as_it_is) : vary_(std::move(vary)) {
+        const ForwardSchedule schedule(plan);
         run(schedule, threads,
             [&](const Task& task, double time) { return time + vary_() * schedule.cost(task); });
     }
 
-    Simulator(const BackwardSchedule& schedule, int threads, Vary vary = as_it_is) : vary_(std::move(vary)) {
-        Turns dq(schedule.dq), dk(schedule.dk), dv(schedule.dv);
+    Simulator(const BackwardPlan& plan, int threads, Vary vary = as_it_is) : vary_(std::move(vary)) {
+        const BackwardSchedule schedule(plan);
+        Turns dq(plan.dq), dk(plan.dk), dv(plan.dv);
         run(schedule, threads, [&](const Task& task, double time) {
             if (task.work != Work::key_block) return time + vary_() * schedule.cost(task);
             const KeyBlockTask at = {task.batch, task.head, task.index};
-            double adds = schedule.add_cost(schedule.dk) + schedule.add_cost(schedule.dv), steps = 0;
-            const double dq_cost = schedule.add_cost(schedule.dq);
-            const RowBlocks rows = schedule.row_blocks(task.index);
-            for (std::int64_t r = rows.first; r < rows.end; ++r) {
+            double adds = schedule.add_cost(plan.dk) + schedule.add_cost(plan.dv), steps = 0;
+            const double dq_cost = schedule.add_cost(plan.dq);
+            const Range rows = row_blocks_seeing(plan, task.index);
+            for (std::int64_t r = rows.begin; r < rows.end; ++r) {
                 steps += schedule.step_cost(task.index, r);
-                if (!schedule.dq.sums_rows) adds += dq_cost;
+                if (!plan.dq.sums_rows) adds += dq_cost;
             }
-            if (schedule.dq.sums_rows) adds += dq_cost;
+            if (plan.dq.sums_rows) adds += dq_cost;
             time += vary_() * (schedule.cost(task) - steps - adds);
-            for (std::int64_t r = rows.end - 1; r >= rows.first; --r) {
+            for (std::int64_t r = rows.end - 1; r >= rows.begin; --r) {
                 time += vary_() * schedule.step_cost(task.index, r);
-                if (!schedule.dq.sums_rows)
-                    time = dq.add(schedule.dq.turn(at, r, schedule.key_blocks(r)), time, dq_cost);
+                if (!plan.dq.sums_rows)
+                    time = dq.add(turn_of(plan.dq, at, r, key_blocks_seen(plan, r)), time, dq_cost);
             }
-            const std::int64_t all = schedule.block.key_blocks;
-            if (schedule.dq.sums_rows) time = dq.add(schedule.dq.turn(at, 0, all), time, dq_cost);
-            time = dk.add(schedule.dk.turn(at, 0, all), time, schedule.add_cost(schedule.dk));
-            return dv.add(schedule.dv.turn(at, 0, all), time, schedule.add_cost(schedule.dv));
+            const Range all = plan.block.key_blocks;
+            if (plan.dq.sums_rows) time = dq.add(turn_of(plan.dq, at, 0, all), time, dq_cost);
+            time = dk.add(turn_of(plan.dk, at, 0, all), time, schedule.add_cost(plan.dk));
+            return dv.add(turn_of(plan.dv, at, 0, all), time, schedule.add_cost(plan.dv));
         });
         // The last to add to a cell comes after all others have added.
         double ordered = 0;
-        for (const Accumulator* gradient : {&schedule.dq, &schedule.dk, &schedule.dv}) {
-            const std::int64_t contributions = gradient->contributions(gradient->key_blocks);
-            ordered += static_cast<double>((contributions + gradient->copies - 1) / gradient->copies) *
+        for (const Accumulator* gradient : {&plan.dq, &plan.dk, &plan.dv}) {
+            const std::int64_t terms = contributions(*gradient, gradient->key_blocks);
+            ordered += static_cast<double>((terms + gradient->copies - 1) / gradient->copies) *
                        schedule.add_cost(*gradient);
         }
         result_.bound = std::max(result_.bound, longest_ + ordered);

@@ -1,6 +1,6 @@
 // family.hpp: what the families of activations have in common; an activation derives from one of them.
 //
-// phi(x) is value(x) and its derivative slope_unit * slope(x), for x = s + b, s = scale q k^T: slope_unit
+// phi(x) is value(x) and its derivative slope_factor * slope(x), for x = s + b, s = scale q k^T: slope_factor
 // makes a factor of every element one of the row. Both are to be right to a few units in the last place
 // wherever they are normal numbers (but see erf.hpp), and exactly 0 where they vanish.
 //
@@ -12,29 +12,38 @@
 #include "kernel/math.hpp"
 #include "tiles.hpp"
 
-namespace hone::activation {
+namespace hone {
+
+// How the weights of a row are normalised (kernel/normaliser.hpp).
+enum class Normaliser {
+    maximum_and_sum,  // p = e^(s - maximum) / sum
+    sum,              // p = phi(s) / sum
+    none,             // p = w phi(s): element-wise
+};
+
+namespace activation {
 namespace {
 
 struct Any {
     static constexpr bool joint = false;  // one normaliser for a group of heads
     static constexpr bool takes_sink = false, takes_log_prior = false, takes_shift = false;
     static constexpr bool takes_weight = false, takes_softmax_n = false;
-    static constexpr double slope_unit = 1;
+    static constexpr double slope_factor = 1;
     template <bool for_slope, class T>
-    static Group<T> prepare(Group<T> x) {
+    static Vectors<T> prepare(Vectors<T> x) {
         return x;
     }
 };
 
 // p = e^(s - L), L = log(sum e^s + e^offset), with the row maximum subtracted.
 struct Exponential : Any {
-    static constexpr bool normalised = true, subtracts_maximum = true;
+    static constexpr Normaliser normaliser = Normaliser::maximum_and_sum;
     template <class T>
-    static Group<T> value(Group<T> x) {
+    static Vectors<T> value(Vectors<T> x) {
         return exp(x);
     }
     template <class T>
-    static Group<T> slope(Group<T> x) {
+    static Vectors<T> slope(Vectors<T> x) {
         return value(x);
     }
     // The logit beside the keys' own in the normaliser of one head.
@@ -48,16 +57,17 @@ struct Exponential : Any {
 // sums grow large the kernel lowers the whole row. Rows of which all scores are below `exponential_below` are
 // taken as Exponential.
 struct Normalised : Any {
-    static constexpr bool normalised = true, subtracts_maximum = false;
+    static constexpr Normaliser normaliser = Normaliser::sum;
 };
 
 // p = w phi(s + b); w is 1 for an activation that takes no weight.
 struct ElementWise : Any {
-    static constexpr bool normalised = false, subtracts_maximum = false;
+    static constexpr Normaliser normaliser = Normaliser::none;
     static constexpr bool takes_shift = true, takes_weight = true;
     static double default_shift(double) { return 0; }
     static double default_weight(double keys) { return 1 / keys; }
 };
 
 }  // namespace
-}  // namespace hone::activation
+}  // namespace activation
+}  // namespace hone

@@ -9,12 +9,12 @@ namespace {
 struct linear : ElementWise {
     static double default_shift(double) { return 1; }
     template <class T>
-    static Group<T> value(Group<T> x) {
+    static Vectors<T> value(Vectors<T> x) {
         return x;
     }
     template <class T>
-    static Group<T> slope(Group<T>) {
-        return Group<T>(1);
+    static Vectors<T> slope(Vectors<T>) {
+        return Vectors<T>(1);
     }
 };
 

@@ -8,12 +8,12 @@ namespace {
 
 struct relu : ElementWise {
     template <class T>
-    static Group<T> value(Group<T> x) {
-        return at_least(Group<T>(0), x);
+    static Vectors<T> value(Vectors<T> x) {
+        return at_least(Vectors<T>(0), x);
     }
     template <class T>
-    static Group<T> slope(Group<T> x) {
-        return select(x <= Group<T>(0), Group<T>(0), Group<T>(1));  // 1 at NaN
+    static Vectors<T> slope(Vectors<T> x) {
+        return select(x <= Vectors<T>(0), Vectors<T>(0), Vectors<T>(1));  // 1 at NaN
     }
 };
 

@@ -8,13 +8,13 @@ namespace {
 
 struct relu_squared : ElementWise {
     template <class T>
-    static Group<T> value(Group<T> x) {
-        const Group<T> y = at_least(Group<T>(0), x);
+    static Vectors<T> value(Vectors<T> x) {
+        const Vectors<T> y = at_least(Vectors<T>(0), x);
         return y * y;
     }
     template <class T>
-    static Group<T> slope(Group<T> x) {
-        const Group<T> y = at_least(Group<T>(0), x);
+    static Vectors<T> slope(Vectors<T> x) {
+        const Vectors<T> y = at_least(Vectors<T>(0), x);
         return y + y;
     }
 };

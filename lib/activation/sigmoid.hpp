@@ -14,27 +14,27 @@ struct sigmoid : ElementWise {
     // For the slope, e = e^-x, of which p' = e / (1 + e)^2 keeps its digits, as p (1 - p) would not.
     template <class T>
     struct Parts {
-        Group<T> e;
+        Vectors<T> e;
     };
     template <bool for_slope, class T>
-    static auto prepare(Group<T> x) {
+    static auto prepare(Vectors<T> x) {
         if constexpr (for_slope)
-            return Parts<T>{exp_minus(at_least(Group<T>(-Coefficients<T>::exp_end), x))};
+            return Parts<T>{exp_minus(at_least(Vectors<T>(-Coefficients<T>::exp_end), x))};
         else
             return x;
     }
     template <class T>
-    static Group<T> value(Group<T> x) {
-        const Group<T> e = exp(at_most(Group<T>(40), x));  // of which e / (1 + e) is 1 in either type
-        return e / (Group<T>(1) + e);
+    static Vectors<T> value(Vectors<T> x) {
+        const Vectors<T> e = exp(at_most(Vectors<T>(40), x));  // of which e / (1 + e) is 1 in either type
+        return e / (Vectors<T>(1) + e);
     }
     template <class T>
-    static Group<T> value(const Parts<T>& of) {
-        return Group<T>(1) / (Group<T>(1) + of.e);
+    static Vectors<T> value(const Parts<T>& of) {
+        return Vectors<T>(1) / (Vectors<T>(1) + of.e);
     }
     template <class T>
-    static Group<T> slope(const Parts<T>& of) {
-        const Group<T> p = value(of);
+    static Vectors<T> slope(const Parts<T>& of) {
+        const Vectors<T> p = value(of);
         return of.e * p * p;
     }
 };

@@ -1,216 +1,314 @@
 // backward.hpp: the backward tiles. One task owns one key block: it holds k and v packed, and dk and dv,
 // while the blocks of rows that see it pass by.
 //
-//   1. s = q k^T, dp = do v^T                         (forward's step 1, and its mirror)
+//   1. s = q k^T, dp = do v^T                            (forward's step 1, and its mirror)
 //   2. p = w phi(scale s + b), ds = w phi' (dp - delta)  (forward's step 2: the row's L is in b)
 //   3. dv += p^T do, dk += ds^T q
 //   4. dq = ds k, left for the accumulator
 #pragma once
 
+#include "kernel/normaliser.hpp"
 #include "kernel/pack.hpp"
-#include "kernel/weigh.hpp"
+#include "kernel/seen.hpp"
 
 namespace hone {
 namespace {
 
-// One block of rows, as one key block sees it.
+// One block of rows, as one key block sees it: all its columns from the first to the last that a row sees.
 template <class T>
 struct BackwardRows {
-    std::int64_t count;
-    std::int64_t seen_least, seen_most;  // keys of this block that the first and the last row see
-    const T *q[kMaxRows], *dout[kMaxRows];
-    std::int64_t seen[kMaxRows];
-    std::int64_t constant[kMaxRows];  // index into the call's row constants
+    const BackwardCall<T>& call;
+    const KeyBlockTask& task;
+    T* const scratch;
+    const Range rows;       // of the kv head
+    const Range keys;       // of the block
+    Range columns;          // of the block
+    Seen seen;              // of the columns
+    const T* q[kMostRows];  // of each row of the block, from here on
+    const T* dout[kMostRows];
+    Range seen_columns[kMostRows];
+    RowConstants<T> constant[kMostRows];
+
+    BackwardRows(const BackwardCall<T>& call, const KeyBlockTask& task, std::int64_t row_block, T* scratch)
+        : call(call),
+          task(task),
+          scratch(scratch),
+          rows(rows_of_block(call, row_block)),
+          keys(keys_of_block(call, task.key_block)) {}
+
+    // A block of scores in the scratch, from the first column on.
+    Matrix<T> scores(std::int64_t at) const {
+        return {scratch + at + columns.begin, call.block.score_stride};
+    }
 };
 
-inline std::int64_t keys_of(const Extents& n, const Blocks& block, std::int64_t key_block) {
-    return smaller(block.keys, n.keys - key_block * block.keys);
+template <class T>
+void gather_rows(BackwardRows<T>& row) {
+    const BackwardCall<T>& call = row.call;
+    const RowConstants<T>* const constants =
+        reinterpret_cast<const RowConstants<T>*>(call.workspace + call.row_constants);
+    const Range queries = queries_of(call.n, row.rows);
+    const Range seen = common(keys_seen(call.visibility, queries), row.keys);
+    row.columns = relative({round_down(seen.begin, kPanel<T>), seen.end}, row.keys.begin);
+    row.seen = seen_of(call.visibility, queries, {row.keys.begin + row.columns.begin, seen.end});
+    for (std::int64_t r = 0; r < count(row.rows); ++r) {
+        const QueryHead at = row_at(call.n, row.task.kv_head, row.rows.begin + r);
+        const RowIndex index = {row.task.batch, at.head, at.query};
+        row.q[r] = scalars_of(call.q, index, row.scratch + call.scratch.q + r * call.block.key_width);
+        row.dout[r] =
+            scalars_of(call.dout, index, row.scratch + call.scratch.dout + r * call.block.value_width);
+        row.seen_columns[r] =
+            common(relative(keys_seen(call.visibility, at.query), row.keys.begin), row.columns);
+        row.constant[r] = constants[row_index(call.n, row.task.batch, at)];
+    }
 }
 
 template <class T>
-BackwardRows<T> gather_rows(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                            std::int64_t key_block, std::int64_t row_block) {
-    const Extents& n = call.n;
-    const std::int64_t first_row = row_block * call.block.rows, first_key = key_block * call.block.keys;
-    const std::int64_t keys = keys_of(n, call.block, key_block);
-    BackwardRows<T> row;
-    row.count = smaller(call.block.rows, n.queries * n.heads_per_kv - first_row);
-    for (std::int64_t r = 0; r < row.count; ++r) {
-        const auto [query, head] = row_at(n, kv_head, first_row + r);
-        const std::int64_t end = keys_seen(n, query);
-        row.q[r] = at(call.q, batch, head, query);
-        row.dout[r] = at(call.dout, batch, head, query);
-        row.seen[r] = seen_of(end, first_key, keys);
-        row.constant[r] = (batch * n.query_heads + head) * n.queries + query;
-    }
-    row.seen_least = row.seen[0];
-    row.seen_most = row.seen[row.count - 1];
-    return row;
+inline ScoreRow score_row(const BackwardRows<T>& row, std::int64_t r) {
+    const auto [query, head] = row_at(row.call.n, row.task.kv_head, row.rows.begin + r);
+    return {row.task.batch, head, query, row.keys.begin, row.seen_columns[r]};
 }
 
-// The sums of ds of the heads of a group.
+// The sums of ds of the heads of a kv head.
 template <class T>
 double* dbias_of(const BackwardCall<T>& call, T* scratch) {
     return reinterpret_cast<double*>(scratch + call.scratch.dbias);
 }
 
 template <class T>
-void backward_begin(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                    std::int64_t key_block, T* scratch) {
+void backward_begin(const BackwardCall<T>& call, const KeyBlockTask& task, T* scratch) {
     const Extents& n = call.n;
-    const Blocks& block = call.block;
-    const BackwardScratch& at_scratch = call.scratch;
-    const std::int64_t first = key_block * block.keys, keys = keys_of(n, block, key_block);
+    const Range keys = keys_of_block(call, task.key_block);
     if (!call.in_place) {
-        const StridedRows<T> k = {at(call.k, batch, kv_head, first), call.k.row_stride};
-        const StridedRows<T> v = {at(call.v, batch, kv_head, first), call.v.row_stride};
-        pack_transposed(k, keys, n.key_dim, scratch + at_scratch.key_panels);
-        pack_transposed(v, keys, n.value_dim, scratch + at_scratch.value_panels);
-        const bool finite =
-            pack_columns(k, keys, n.key_dim, block.keys * kPanel<T>, scratch + at_scratch.key_columns);
-        scratch[at_scratch.key_odd] = !finite;
+        const RowIndex first = {task.batch, task.kv_head, keys.begin};
+        with_rows(call.k, first, [&](const auto& k) {
+            pack_transposed(k, count(keys), n.key_dim, scratch + call.scratch.key_panels);
+            const Values found = pack_columns(k, count(keys), n.key_dim, call.block.keys * kPanel<T>,
+                                              scratch + call.scratch.key_columns);
+            scratch[call.scratch.k_non_finite] = found == Values::non_finite;
+        });
+        with_rows(call.v, first, [&](const auto& v) {
+            pack_transposed(v, count(keys), n.value_dim, scratch + call.scratch.value_panels);
+        });
     }
-    if (!call.dbias) return;
+    if (!call.wants_dbias) return;
     for (std::int64_t h = 0; h < n.heads_per_kv; ++h) dbias_of(call, scratch)[h] = 0;
-}
-
-// Step 2 for one row; returns the sum of ds if asked to.
-template <class T, class Act, bool sums>
-[[gnu::noinline, gnu::flatten]] T differentiate(T* s, T* dp, std::int64_t seen, std::int64_t columns, T scale,
-                                                RowConstants<T> row) {
-    Group<T> sum(0);
-    constexpr bool weighs = !Act::subtracts_maximum && (Act::normalised || Act::takes_weight);
-    static_assert(weighs || Act::slope_unit == 1);
-    const Group<T> a(scale), b(row.shift), d(row.delta);
-    // Normalised: by half of e^-L twice, as phi may be near overflow where e^-L is no normal number; ds is
-    // none there either.
-    const Group<T> w(row.weight);
-    const Group<T> slope_w((Act::normalised ? row.weight * row.weight : row.weight) *
-                           static_cast<T>(Act::slope_unit));
-    const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<true>(argument<Act>(s + c, a, b));
-    };
-    for_visible<T>(seen, prepare, [&](std::int64_t c, const auto& x, const GroupMask<T>* visible) {
-        Group<T> p = Act::value(x), slope = Act::slope(x), ds = load_group(dp + c);
-        if constexpr (weighs) {
-            p = w * p;
-            if constexpr (Act::normalised) p = w * p;
-            slope = slope_w * slope;  // before ds: softplus's weight alone may be near overflow
-        }
-        if constexpr (Act::normalised) ds = ds - d;
-        ds = visible_or<T>(visible, slope * ds, 0);
-        store(s + c, visible_or<T>(visible, p, 0));
-        store(dp + c, ds);
-        if constexpr (sums) sum = sum + ds;
-    });
-    clear_hidden(s, seen, columns);
-    clear_hidden(dp, seen, columns);
-    return sum_of(sum);
-}
-
-// Step 3 for one of the two: out[keys, features] += a^T b over the rows. Where b is odd (holds a NaN or inf,
-// and some row does not see some key), each key reads just the rows that see it.
-template <class T>
-void add_transposed(const BackwardRows<T>& row, const Blocks& block, const T* a, Panels<T> b, bool odd,
-                    std::int64_t features, T* out, std::int64_t out_stride) {
-    const std::int64_t stride = block.score_stride;
-    if (!odd) {
-        multiply(ByColumn<T>{a, stride}, row.seen_most, b, features, out, out_stride, true);
-        return;
-    }
-    std::int64_t first = 0;  // the first row that sees key j; all later ones do too
-    for (std::int64_t j = 0; j < row.seen_most; ++j) {
-        while (row.seen[first] <= j) ++first;
-        const Panels<T> seeing = {b.data + first * kPanel<T>, b.stride, row.count - first, b.after};
-        multiply(ByColumn<T>{a + first * stride + j, stride}, 1, seeing, features, out + j * out_stride,
-                 out_stride, true);
-    }
 }
 
 // Step 1.
 template <class T>
-void score_rows(const BackwardCall<T>& call, const BackwardRows<T>& row, const T* k, const T* v, T* scratch) {
+void score_rows(BackwardRows<T>& row) {
+    const BackwardCall<T>& call = row.call;
     const Extents& n = call.n;
-    const BackwardScratch& offset = call.scratch;
-    const std::int64_t stride = call.block.score_stride, keys = row.seen_most;
-    T *const s = scratch + offset.scores, *const dp = scratch + offset.dscores;
+    const std::int64_t rows = count(row.rows), columns = count(row.columns), first = row.columns.begin;
+    const Matrix<T> s = row.scores(call.scratch.scores), dp = row.scores(call.scratch.dscores);
     if (call.in_place) {
-        const Lines<T> k_lines = {k, call.k.row_stride, keys, v, call.v.row_stride};
-        const Lines<T> v_lines = {v, call.v.row_stride, keys, k, call.k.row_stride};
-        multiply_transposed(row.q, row.count, k_lines, n.key_dim, s, stride, scratch + offset.turned);
-        multiply_transposed(row.dout, row.count, v_lines, n.value_dim, dp, stride, scratch + offset.turned);
+        const RowIndex at = {row.task.batch, row.task.kv_head, row.keys.begin + first};
+        T* const room = row.scratch + call.scratch.transposed;
+        with_rows(call.k, at, [&](const auto& k) {
+            multiply_transposed(row.q, rows, lines_at(k, columns, addresses_of(call.v, at)), n.key_dim, s,
+                                room);
+        });
+        with_rows(call.v, at, [&](const auto& v) {
+            multiply_transposed(row.dout, rows, lines_at(v, columns, addresses_of(call.k, at)), n.value_dim,
+                                dp, room);
+        });
         return;
     }
-    const T *k_panels = scratch + offset.key_panels, *v_panels = scratch + offset.value_panels;
-    multiply(ByRow<T>{row.q}, row.count, Panels<T>{k_panels, n.key_dim * kPanel<T>, n.key_dim, v_panels},
-             keys, s, stride, false);
-    multiply(ByRow<T>{row.dout}, row.count,
-             Panels<T>{v_panels, n.value_dim * kPanel<T>, n.value_dim, v_panels}, keys, dp, stride, false);
+    const std::int64_t k_stride = n.key_dim * kPanel<T>, v_stride = n.value_dim * kPanel<T>;
+    const T* const k = row.scratch + call.scratch.key_panels + first / kPanel<T> * k_stride;
+    const T* const v = row.scratch + call.scratch.value_panels + first / kPanel<T> * v_stride;
+    multiply(ByRow<T>{row.q}, rows, Panels<T>{k, k_stride, n.key_dim, v}, columns, s, Join::store);
+    multiply(ByRow<T>{row.dout}, rows, Panels<T>{v, v_stride, n.value_dim, v}, columns, dp, Join::store);
 }
 
-// Steps 1 to 3, and dq, left in scratch.
-template <class T, class Act>
-void backward_step(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                   std::int64_t key_block, std::int64_t row_block, T* scratch) {
-    const Extents& n = call.n;
-    const Blocks& block = call.block;
-    const BackwardScratch& offset = call.scratch;
-    const BackwardRows<T> row = gather_rows(call, batch, kv_head, key_block, row_block);
-    T* const s = scratch + offset.scores;
-    T* const ds = scratch + offset.dscores;
-    const T* const k = at(call.k, batch, kv_head, key_block * block.keys);
-    score_rows(call, row, k, at(call.v, batch, kv_head, key_block * block.keys), scratch);
-    constexpr bool may_sum = Act::takes_shift || Act::takes_log_prior;
-    const auto differentiate_row = call.dbias ? differentiate<T, Act, may_sum> : differentiate<T, Act, false>;
-    for (std::int64_t r = 0; r < row.count; ++r) {
-        const std::int64_t i = row.constant[r];
-        const RowConstants<T> constants = {call.row_shift[i], call.row_weight[i], call.row_delta[i]};
-        auto* differentiate_this = differentiate_row;
-        if constexpr (Act::normalised && !Act::subtracts_maximum)
-            if (constants.shift != 0) differentiate_this = differentiate<T, activation::Exponential, false>;
-        const T sum = differentiate_this(s + r * block.score_stride, ds + r * block.score_stride, row.seen[r],
-                                         row.seen_most, call.parameter.scale, constants);
-        if (call.dbias) dbias_of(call, scratch)[(row_block * block.rows + r) % n.heads_per_kv] += sum;
-    }
-    const bool ragged = row.seen_least < row.seen_most;
-    const std::int64_t row_stride = block.rows * kPanel<T>;
-    if (call.dv) {
-        T* const b = scratch + offset.dout_columns;
-        const bool finite = pack_columns<T>([&](std::int64_t r) { return row.dout[r]; }, row.count,
-                                            n.value_dim, row_stride, b);
-        add_transposed(row, block, s, Panels<T>{b, row_stride, row.count, b}, ragged && !finite, n.value_dim,
-                       scratch + offset.dv, block.value_width);
-    }
-    if (call.dk) {
-        T* const b = scratch + offset.query_columns;
-        const bool finite =
-            pack_columns<T>([&](std::int64_t r) { return row.q[r]; }, row.count, n.key_dim, row_stride, b);
-        add_transposed(row, block, ds, Panels<T>{b, row_stride, row.count, b}, ragged && !finite, n.key_dim,
-                       scratch + offset.dk, block.key_width);
-    }
-    const auto multiply_by = [&](auto right, bool odd) {
-        multiply_seen(
-            ds, block.score_stride, row.count, right, ragged && odd,
-            [&](std::int64_t r) { return row.seen[r]; }, n.key_dim, scratch + offset.dq, block.key_width,
-            false);
+// Step 2 for one row; returns the sum of ds if asked to.
+enum class Sums { none, ds };
+template <class T, class Act, Sums sums>
+[[gnu::noinline, gnu::flatten]] T differentiate(const Scores<T>& row, T* dp,
+                                                const RowConstants<T>& constant) {
+    constexpr int power = NormaliserOf<Act>::kWeightPower;
+    constexpr bool weighs = power == 2 || (power == 1 && Act::takes_weight);
+    static_assert(weighs || Act::slope_factor == 1);
+    Vectors<T> sum(0);
+    T* const s = row.s;
+    const Vectors<T> a(row.scale), b(constant.shift), d(constant.delta);
+    // By half of e^-L twice where a sum normalises, as phi may be near overflow where e^-L is no normal
+    // number; ds is none there either.
+    const Vectors<T> w(constant.weight);
+    const Vectors<T> slope_w((power == 2 ? constant.weight * constant.weight : constant.weight) *
+                             static_cast<T>(Act::slope_factor));
+    const auto prepare = [&](std::int64_t c) {
+        return Act::template prepare<true>(argument<Act>(s + c, a, b));
     };
-    if (!call.dq) return;
-    if (call.in_place)
-        multiply_by(Lines<T>{k, call.k.row_stride, row.seen_most, k, call.k.row_stride}, true);
-    else
-        multiply_by(Panels<T>{scratch + offset.key_columns, block.keys * kPanel<T>, row.seen_most,
-                              scratch + offset.key_panels},
-                    scratch[offset.key_odd] != 0);
+    for_seen<T>(row.seen, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
+        Vectors<T> p = Act::value(x), slope = Act::slope(x), ds = load_vectors(dp + c);
+        if constexpr (weighs) {
+            p = w * p;
+            if constexpr (power == 2) p = w * p;
+            slope = slope_w * slope;  // before ds: softplus's weight alone may be near overflow
+        }
+        if constexpr (NormaliserOf<Act>::kDeltaFromOutput) ds = ds - d;
+        ds = seen_or<T>(mask, slope * ds, 0);
+        store(s + c, seen_or<T>(mask, p, 0));
+        store(dp + c, ds);
+        if constexpr (sums == Sums::ds) sum = sum + ds;
+    });
+    clear_unseen(s, row.columns, row.seen);
+    clear_unseen(dp, row.columns, row.seen);
+    return sum_of(sum);
+}
+
+template <class T, class Act>
+T differentiate_row(const BackwardCall<T>& call, const Scores<T>& scores, T* dp,
+                    const RowConstants<T>& constant) {
+    constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
+    if constexpr (Act::normaliser == Normaliser::sum)
+        if (constant.shift != 0)
+            return differentiate<T, activation::Exponential, Sums::none>(scores, dp, constant);
+    if (call.wants_dbias) return differentiate<T, Act, sums>(scores, dp, constant);
+    return differentiate<T, Act, Sums::none>(scores, dp, constant);
+}
+
+// The same between the stages.
+template <class T, class Act>
+[[gnu::noinline]] T differentiate_staged(const BackwardRows<T>& row, std::int64_t r, Scores<T> scores,
+                                         T* dp) {
+    const Stages<T>& stages = row.call.stages;
+    const ScoreRow at = score_row(row, r);
+    KeptScores<T> kept;
+    before_activation(stages, at, scores.scale, scores.s, &kept);
+    after_activation_backward(stages, at, dp);
+    scores.scale = 1;
+    const T sum = differentiate_row<T, Act>(row.call, scores, dp, row.constant[r]);
+    after_activation(stages, at, scores.s);
+    before_activation_backward(stages, at, dp, kept);
+    return sum;
+}
+
+// Step 2: s -> p, dp -> ds.
+template <class T, class Act>
+void differentiate_rows(const BackwardRows<T>& row) {
+    const BackwardCall<T>& call = row.call;
+    T *s = row.scratch + call.scratch.scores, *dp = row.scratch + call.scratch.dscores;
+    for (std::int64_t r = 0; r < count(row.rows);
+         ++r, s += call.block.score_stride, dp += call.block.score_stride) {
+        const Scores<T> scores = {s, row.columns, row.seen_columns[r], call.parameter.scale};
+        const T sum = call.stages.count > 0 ? differentiate_staged<T, Act>(row, r, scores, dp)
+                                            : differentiate_row<T, Act>(call, scores, dp, row.constant[r]);
+        if (call.wants_dbias) dbias_of(call, row.scratch)[(row.rows.begin + r) % call.n.heads_per_kv] += sum;
+    }
+}
+
+// Whether a product may take all rows of a block at once, as what they do not see is 0 times a finite value.
+template <class T>
+inline bool takes_all(const BackwardRows<T>& row, Values values) {
+    return values == Values::finite || (row.seen == Seen::wholly && !may_hide(row.call.stages));
+}
+
+// Step 3 for one of the two: out[columns, features] += a^T b over the rows, a being a block of scores.
+template <class T>
+void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const Panels<T>& b, Values values,
+                    std::int64_t features, Matrix<T> out) {
+    const std::int64_t rows = count(row.rows), columns = count(row.columns);
+    if (takes_all(row, values))
+        return multiply(ByColumn<T>{a.data, a.stride}, columns, b, features, out, Join::add);
+    for (std::int64_t j = 0; j < columns; ++j) {
+        const std::int64_t element = row.columns.begin + j;
+        const auto seen = [&](std::int64_t r) {
+            return contains(row.seen_columns[r], element) &&
+                   sees(row.call.stages, score_row(row, r), element);
+        };
+        multiply_seen(
+            [&](std::int64_t r) {
+                return ByColumn<T>{a.row(r) + j, a.stride};
+            },
+            b, features, out.row(j), Join::add,
+            [&](std::int64_t r) {
+                return next_run({0, rows}, r, seen);
+            });
+    }
+}
+
+// Step 4. b holds the lines of k of the columns.
+template <class T, class B>
+void multiply_keys(const BackwardRows<T>& row, const B& b, Values values) {
+    const BackwardCall<T>& call = row.call;
+    const std::int64_t rows = count(row.rows), features = call.n.key_dim;
+    const Matrix<T> ds = row.scores(call.scratch.dscores);
+    const Matrix<T> dq = {row.scratch + call.scratch.dq, call.block.key_width};
+    if (takes_all(row, values)) {
+        const T* ds_row[kMostRows];
+        for (std::int64_t r = 0; r < rows; ++r) ds_row[r] = ds.row(r);
+        return multiply(ByRow<T>{ds_row}, rows, b, features, dq, Join::store);
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+        ScoreRow seen = score_row(row, r);
+        seen.first_key += row.columns.begin;
+        seen.seen = relative(seen.seen, row.columns.begin);
+        const T* from;
+        multiply_seen([&](std::int64_t k) { return from = ds.row(r) + k, ByRow<T>{&from}; }, b, features,
+                      dq.row(r), Join::store,
+                      [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
+    }
+}
+
+// Step 3.
+template <class T>
+void add_key_gradients(const BackwardRows<T>& row) {
+    const BackwardCall<T>& call = row.call;
+    const Extents& n = call.n;
+    const BackwardScratch& at = call.scratch;
+    const std::int64_t rows = count(row.rows), stride = call.block.rows * kPanel<T>,
+                       first = row.columns.begin;
+    const Matrix<T> dk = {row.scratch + at.dk, call.block.key_width};
+    const Matrix<T> dv = {row.scratch + at.dv, call.block.value_width};
+    if (call.dv.wanted) {
+        T* const panels = row.scratch + at.dout_columns;
+        const Values values = pack_columns(ByRow<T>{row.dout}, rows, n.value_dim, stride, panels);
+        add_transposed(row, row.scores(at.scores), Panels<T>{panels, stride, rows, panels}, values,
+                       n.value_dim, dv.at(first, 0));
+    }
+    if (call.dk.wanted) {
+        T* const panels = row.scratch + at.query_columns;
+        const Values values = pack_columns(ByRow<T>{row.q}, rows, n.key_dim, stride, panels);
+        add_transposed(row, row.scores(at.dscores), Panels<T>{panels, stride, rows, panels}, values,
+                       n.key_dim, dk.at(first, 0));
+    }
+}
+
+template <class T, class Act>
+void backward_step(const BackwardCall<T>& call, const KeyBlockTask& task, std::int64_t row_block,
+                   T* scratch) {
+    BackwardRows<T> row(call, task, row_block, scratch);
+    gather_rows(row);
+    score_rows(row);
+    differentiate_rows<T, Act>(row);
+    add_key_gradients(row);
+    if (!call.dq.wanted) return;
+    const std::int64_t first = row.columns.begin, columns = count(row.columns);
+    if (call.in_place) {
+        const RowIndex at = {task.batch, task.kv_head, row.keys.begin + first};
+        with_rows(call.k, at, [&](const auto& k) {
+            multiply_keys(row, lines_at(k, columns, addresses_of(k)), Values::non_finite);
+        });
+    } else {
+        const T* const panels = scratch + call.scratch.key_columns + first * kPanel<T>;
+        const Values values = scratch[call.scratch.k_non_finite] != 0 ? Values::non_finite : Values::finite;
+        multiply_keys(
+            row, Panels<T>{panels, call.block.keys * kPanel<T>, columns, scratch + call.scratch.key_panels},
+            values);
+    }
 }
 
 template <class T>
-void backward_end(const BackwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                  std::int64_t key_block, T* scratch) {
-    const Extents& n = call.n;
-    if (!call.dbias) return;
-    for (std::int64_t g = 0; g < n.heads_per_kv; ++g)
-        call.dbias[(batch * n.query_heads + kv_head * n.heads_per_kv + g) * call.block.key_blocks +
-                   key_block] = dbias_of(call, scratch)[g];
+void backward_end(const BackwardCall<T>& call, const KeyBlockTask& task, T* scratch) {
+    if (!call.wants_dbias) return;
+    double* const dbias = reinterpret_cast<double*>(call.workspace + call.dbias);
+    const std::int64_t first_head = task.batch * call.n.query_heads + task.kv_head * call.n.heads_per_kv;
+    const Range blocks = call.block.key_blocks;
+    for (std::int64_t h = 0; h < call.n.heads_per_kv; ++h)
+        dbias[(first_head + h) * count(blocks) + task.key_block - blocks.begin] = dbias_of(call, scratch)[h];
 }
 
 }  // namespace

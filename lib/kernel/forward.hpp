@@ -1,277 +1,312 @@
 // forward.hpp: the forward tile: all keys that one block of rows sees, block by block, online.
 //
 //   1. s = q k^T
-//   2. s -> phi(scale s - m), the running maximum m and sum l updated (shifted family), or phi(scale s + b)
-//   3. o = o * e^(m_old - m) + p v
-//   4. o / l or w o; L = m + log l
+//   2. s -> weights, and what the row carries follows (normaliser.hpp)
+//   3. o = worth o + p v
+//   4. o is divided by what the row carries, or weighted; L
 //
-// Where keys are many, they are cut into parts, each with an m, l and o of its own, which are joined before
-// 4: by the task itself, or, where the parts are tasks, afterwards.
+// Where keys are many, their sums are cut into partial ones, each with an o and a state of its own, which are
+// joined before 4: by the task itself, or, where a split of the keys is a task, afterwards.
 #pragma once
 
 #include "kernel/add.hpp"
-#include "kernel/key_block.hpp"
-#include "kernel/weigh.hpp"
+#include "kernel/key_panels.hpp"
+#include "kernel/normaliser.hpp"
+#include "kernel/seen.hpp"
 
 namespace hone {
 namespace {
 
-// What a block of rows carries from one key block to the next.
+// A block of rows of a kv head on its way through the keys.
 template <class T>
 struct ForwardRows {
-    const T* q[kMaxRows];
-    std::int64_t end[kMaxRows];  // keys that the row sees
-    T maximum[kMaxRows];
-    double sum[kMaxRows];
-    T shift[kMaxRows], weight[kMaxRows];
+    const ForwardCall<T>& call;
+    const AttendTask& task;
+    T* const scratch;
+    const Range rows;  // of the kv head
+    Matrix<T> o;
+    const T* q[kMostRows];  // of each row of the block, from here on
+    Range seen[kMostRows];  // keys
+    RowConstants<T> constant[kMostRows];
+    RowState<T> state[kMostRows];
+
+    ForwardRows(const ForwardCall<T>& call, const AttendTask& task, T* scratch)
+        : call(call), task(task), scratch(scratch), rows(rows_of_block(call, task.row_block)) {}
 };
 
-// Takes the maximum of row r to `most`: what its sum and its o (`features` of them) hold becomes less.
+// One block of keys of a task, those that some row of the task's sees.
 template <class T>
-inline void raise_maximum(ForwardRows<T>& row, std::int64_t r, T most, T* o, std::int64_t features) {
-    const T shrink = natural_exp(row.maximum[r] - most);
-    row.maximum[r] = most;
-    row.sum[r] *= shrink;
-    for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(shrink));
+struct KeyBlock {
+    Range keys;
+    KeyPanels<T> panels;  // where they are packed
+    RowAddresses after;   // what is read after v's rows, where they are not
+    Join join;            // of what the block gives to o
+};
+
+// Some rows of a block of rows, and the columns of a key block from the first to the last that they see.
+struct Strip {
+    Range rows, columns;
+};
+
+template <class T>
+inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_t first_key, Range columns) {
+    const auto [query, head] = row_at(row.call.n, row.task.kv_head, row.rows.begin + r);
+    return {row.task.batch, head, query, first_key, common(relative(row.seen[r], first_key), columns)};
 }
 
-// Steps 2 and 3's rescale of o, where it has begun, for one block of scores of rows [first_row, last_row).
+// Step 2, and step 3's rescale of o where it has begun.
 template <class T, class Act>
-void weigh_block(const ForwardCall<T>& call, const KeyBlock<T>& keys, std::int64_t columns,
-                 ForwardRows<T>& row, std::int64_t first_row, std::int64_t last_row, T* s, T* o) {
-    const T scale = call.parameter.scale;
-    const std::int64_t features = keys.begun ? call.n.value_dim : 0;
-    for (std::int64_t r = first_row; r < last_row;
-         ++r, s += call.block.score_stride, o += call.block.value_width) {
-        const std::int64_t seen = seen_of(row.end[r], keys.first, columns);
-        if constexpr (!Act::normalised) {
-            weigh<T, Act>(s, seen, columns, scale, row.shift[r]);
-        } else {
-            const T old = row.maximum[r], here = row_maximum(s, seen, scale);
-            T most = here > old ? here : old, sum;
-            // Where every score so far is -inf, any finite maximum gives weights of 0.
-            const T shift = most == -infinity<T>() ? T(0) : -most;
-            if constexpr (Act::subtracts_maximum) {
-                sum = weigh<T, Act>(s, seen, columns, scale, shift);
-            } else if (most < static_cast<T>(Act::exponential_below)) {
-                sum = weigh<T, activation::Exponential>(s, seen, columns, scale, shift);
-            } else {
-                sum = weigh<T, Act>(s, seen, columns, scale, T(0));
-                most = sum > kLarge<T> || old > 0 ? kLowered<T> : T(0);
-                if (most > 0) sum = lower_weights(s, seen);
-            }
-            if (most != old) raise_maximum(row, r, most, o, features);
-            row.sum[r] += sum;
+void weigh_rows(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t first_key = block.keys.begin, features = call.n.value_dim;
+    T* s = row.scratch + call.scratch.scores;
+    for (std::int64_t r = strip.rows.begin; r < strip.rows.end; ++r, s += call.block.score_stride) {
+        Scores<T> scores = {s, strip.columns, common(relative(row.seen[r], first_key), strip.columns),
+                            call.parameter.scale};
+        if (call.stages.count > 0) {
+            before_activation<T>(call.stages, score_row(row, r, first_key, strip.columns), scores.scale, s,
+                                 nullptr);
+            scores.scale = 1;
+        }
+        const T worth = NormaliserOf<Act>::template weigh<Act>(scores, row.constant[r], row.state[r]);
+        if (call.stages.count > 0)
+            after_activation(call.stages, score_row(row, r, first_key, strip.columns), s);
+        if (worth == 1 || block.join == Join::store) continue;
+        T* const o = row.o.row(r);
+        for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(worth));
+    }
+}
+
+// Step 3: o (+)= p v, v being the lines of the strip's columns.
+template <class T, class V>
+void add_values(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip, const V& v) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t rows = count(strip.rows), first = strip.columns.begin, features = call.n.value_dim;
+    const Matrix<T> p = {row.scratch + call.scratch.scores + first, call.block.score_stride};
+    const Matrix<T> o = row.o.at(strip.rows.begin, 0);
+    const Range queries =
+        queries_of(call.n, {row.rows.begin + strip.rows.begin, row.rows.begin + strip.rows.end});
+    const Range keys = {block.keys.begin + first, block.keys.begin + strip.columns.end};
+    const bool all = seen_of(call.visibility, queries, keys) == Seen::wholly && !may_hide(call.stages);
+    if (all || block.panels.v_values == Values::finite) {
+        const T* p_row[kMostRows];
+        for (std::int64_t r = 0; r < rows; ++r) p_row[r] = p.row(r);
+        multiply(ByRow<T>{p_row}, rows, v, features, o, block.join);
+        return;
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const ScoreRow seen = score_row(row, strip.rows.begin + r, keys.begin, {0, count(keys)});
+        const T* from;
+        multiply_seen([&](std::int64_t k) { return from = p.row(r) + k, ByRow<T>{&from}; }, v, features,
+                      o.row(r), block.join, [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
+    }
+}
+
+// Steps 1 to 3.
+template <class T, class Act>
+void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t rows = count(strip.rows), first = strip.columns.begin, columns = count(strip.columns);
+    const Matrix<T> s = {row.scratch + call.scratch.scores + first, call.block.score_stride};
+    const T* const* const q = row.q + strip.rows.begin;
+    if (call.reading != Reading::in_place) {
+        const std::int64_t k_stride = call.n.key_dim * kPanel<T>;
+        const Panels<T> k = {block.panels.k + first / kPanel<T> * k_stride, k_stride, call.n.key_dim,
+                             block.panels.v};
+        multiply(ByRow<T>{q}, rows, k, columns, s, Join::store);
+        weigh_rows<T, Act>(row, block, strip);
+        add_values(row, block, strip,
+                   Panels<T>{block.panels.v + first * kPanel<T>, call.block.keys * kPanel<T>, columns,
+                             block.panels.after});
+        return;
+    }
+    const RowIndex at = {row.task.batch, row.task.kv_head, block.keys.begin + first};
+    with_rows(call.k, at, [&](const auto& k) {
+        multiply_transposed(q, rows, lines_at(k, columns, addresses_of(call.v, at)), call.n.key_dim, s,
+                            row.scratch + call.scratch.transposed);
+    });
+    weigh_rows<T, Act>(row, block, strip);
+    with_rows(call.v, at,
+              [&](const auto& v) { add_values(row, block, strip, lines_at(v, columns, block.after)); });
+}
+
+// Reads one of the key blocks that a task touches.
+template <class T>
+KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Range touched) {
+    const ForwardCall<T>& call = row.call;
+    const Range keys = keys_of_block(call, key_block);
+    KeyBlock<T> block = {keys, {}, {}, key_block == touched.begin ? Join::store : Join::add};
+    if (call.reading == Reading::in_place) {
+        const RowIndex next = {row.task.batch, row.task.kv_head, keys.begin + call.block.keys};
+        block.panels.v_values = Values::non_finite;  // for all that is known
+        block.after = key_block + 1 < touched.end
+                          ? addresses_of(call.k, next)
+                          : addresses_of(call.v, {row.task.batch, row.task.kv_head, keys.begin});
+    } else if (call.reading == Reading::own) {
+        block.panels = own_panels(call, row.task, key_block, row.scratch);
+    } else {
+        block.panels = shared_panels(call, row.task, key_block, touched);
+    }
+    return block;
+}
+
+// Calls body(block, strip) for what the rows see of some key blocks; where that is nothing, o becomes 0.
+template <class T, class Body>
+void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t rows = count(row.rows), block_keys = call.block.keys;
+    const Range seen = common(keys_seen(call.visibility, queries_of(call.n, row.rows)),
+                              {key_blocks.begin * block_keys, key_blocks.end * block_keys});
+    const Range touched = blocks_touched(seen, block_keys);
+    if (empty(touched)) clear_rows(row.o, rows, call.block.value_width);
+    for (std::int64_t kb = touched.begin; kb < touched.end; ++kb) {
+        const KeyBlock<T> block = read_key_block(row, kb, touched);
+        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
+        const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), common(seen, block.keys));
+        const std::int64_t step = all == Seen::wholly ? rows : kEdgeRows;
+        for (std::int64_t r = 0; r < rows; r += step) {
+            const Range some = {r, smaller(r + step, rows)};
+            const Range queries =
+                queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
+            const Range columns =
+                relative(common(keys_seen(call.visibility, queries), block.keys), block.keys.begin);
+            if (!empty(columns))
+                body(block, Strip{some, {round_down(columns.begin, kPanel<T>), columns.end}});
+            else if (block.join == Join::store)
+                clear_rows(row.o.at(r, 0), count(some), call.block.value_width);
         }
     }
 }
 
-// The normaliser's offset is counted once, by the first chunk.
+// Steps 1 to 3 over some key blocks. The logit beside the keys' own is counted once, with the first of them.
 template <class T, class Act>
-void begin_row(const ForwardCall<T>& call, std::int64_t query, std::int64_t head, bool first_chunk,
-               ForwardRows<T>& row, std::int64_t r) {
-    const RowConstants<T> constant = row_constants<T, Act>(call.n, call.parameter, query, head);
-    row.end[r] = keys_seen(call.n, query);
-    row.shift[r] = constant.shift;
-    row.weight[r] = constant.weight;
-    row.maximum[r] = -infinity<T>();
-    row.sum[r] = 0;
-    if constexpr (Act::subtracts_maximum) {
-        if (!first_chunk) return;
-        const T offset = Act::offset(call.parameter, head);
-        row.maximum[r] = offset;
-        row.sum[r] = offset == -infinity<T>() ? 0 : 1;
+void attend_blocks(ForwardRows<T>& row, Range key_blocks) {
+    const ForwardCall<T>& call = row.call;
+    for (std::int64_t r = 0; r < count(row.rows); ++r) {
+        const std::int64_t head = row_at(call.n, row.task.kv_head, row.rows.begin + r).head;
+        const bool first = key_blocks.begin == call.block.key_blocks.begin;
+        row.state[r] =
+            NormaliserOf<Act>::begin(first ? offset_of<T, Act>(call.parameter, head) : -infinity<T>());
     }
+    for_strips(row, key_blocks, [&](const KeyBlock<T>& block, const Strip& strip) {
+        attend_strip<T, Act>(row, block, strip);
+    });
 }
 
-// Step 4 for one row.
-template <class T, class Act>
-void end_row(const ForwardCall<T>& call, std::int64_t batch, std::int64_t head, std::int64_t query, T maximum,
-             double sum, T weight, const T* from) {
-    const T factor = !Act::normalised ? weight : sum == 0 ? T(0) : static_cast<T>(1 / sum);
-    scale_row(from, call.n.value_dim, factor, at(call.o, batch, head, query));
-    if constexpr (Act::normalised)
-        if (call.lse)
-            call.lse[(batch * call.n.query_heads + head) * call.n.queries + query] =
-                maximum + natural_log(static_cast<T>(sum));
-}
-
-// Steps 1 to 3 for rows [first_row, last_row) of a task.
-template <class T, class Act>
-void attend(const ForwardCall<T>& call, const KeyBlock<T>& keys, ForwardRows<T>& row, std::int64_t first_row,
-            std::int64_t last_row, T* o, T* scratch) {
-    const Blocks& block = call.block;
-    const std::int64_t key_dim = call.n.key_dim, value_dim = call.n.value_dim, rows = last_row - first_row;
-    const std::int64_t* const end = row.end + first_row;  // they do not fall from row to row
-    const std::int64_t columns = seen_of(end[rows - 1], keys.first, keys.columns);
-    if (columns == 0 && keys.begun) return;
-    T* const s = scratch + call.scratch.scores;
-    const bool odd = keys.odd && end[0] < keys.first + columns;
-    const auto seen = [&](std::int64_t r) { return seen_of(end[r], keys.first, columns); };
-    const auto weigh_and_add = [&](auto v) {
-        weigh_block<T, Act>(call, keys, columns, row, first_row, last_row, s, o);
-        multiply_seen(s, block.score_stride, rows, v, odd, seen, value_dim, o, block.value_width, keys.begun);
-    };
-    if (call.reading == Reading::in_place) {
-        const Lines<T> k = {keys.k, call.k.row_stride, columns, keys.after_k, call.v.row_stride};
-        multiply_transposed(row.q + first_row, rows, k, key_dim, s, block.score_stride,
-                            scratch + call.scratch.turned);
-        weigh_and_add(Lines<T>{keys.v, call.v.row_stride, columns, keys.after_v, call.k.row_stride});
-    } else {
-        const Panels<T> k = {keys.k, key_dim * kPanel<T>, key_dim, keys.after_k};
-        multiply(ByRow<T>{row.q + first_row}, rows, k, columns, s, block.score_stride, false);
-        weigh_and_add(Panels<T>{keys.v, block.keys * kPanel<T>, columns, keys.after_v});
-    }
-}
-
-// What some of the keys give to a row: the largest score, the sum of weights, and o, both times e^-maximum.
+// What some of the keys give to a row.
 template <class T>
-struct Part {
-    T maximum;
-    double sum;
+struct Partial {
+    RowState<T>& state;
     T* o;
 };
 
 // Adds `part` to `total`, whose o is compensated by `lost`.
-template <class T>
-void join_part(Part<T>& total, const Part<T>& part, std::int64_t features, T* lost) {
-    const T most = part.maximum > total.maximum ? part.maximum : total.maximum;
-    const auto factor = [&](T maximum) { return maximum == most ? T(1) : natural_exp(maximum - most); };
-    const T kept = factor(total.maximum), added = factor(part.maximum);
-    if (kept != 1) {
-        scale_row(total.o, features, kept, total.o);
-        scale_row(lost, features, kept, lost);
-    }
-    compensate_row(part.o, features, added, total.o, lost);
-    total.sum = total.sum * static_cast<double>(kept) + part.sum * static_cast<double>(added);
-    total.maximum = most;
-}
-
-// The index of the first row of a kv head among the rows of all chunks.
-template <class T>
-std::int64_t part_of(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                     std::int64_t chunk) {
-    const Extents& n = call.n;
-    return ((batch * n.kv_heads + kv_head) * call.chunks + chunk) * n.queries * n.heads_per_kv;
-}
-
-// A block of rows of a kv head.
-struct RowRange {
-    std::int64_t batch, kv_head, first, count;
-};
-
-struct KeyBlockRange {
-    std::int64_t first, end;
-};
-
-// Steps 1 to 3 over some key blocks: fills row and o.
 template <class T, class Act>
-void attend_part(const ForwardCall<T>& call, const RowRange& rows, const KeyBlockRange& blocks,
-                 ForwardRows<T>& row, T* o, T* scratch) {
-    const Extents& n = call.n;
-    const Blocks& block = call.block;
-    for (std::int64_t r = 0; r < rows.count; ++r) {
-        const auto [query, head] = row_at(n, rows.kv_head, rows.first + r);
-        row.q[r] = at(call.q, rows.batch, head, query);
-        begin_row<T, Act>(call, query, head, blocks.first == 0, row, r);
+void join_partial(const Partial<T>& total, const Partial<T>& part, std::int64_t features, T* lost) {
+    const Worth<T> worth = NormaliserOf<Act>::join(total.state, part.state);
+    if (worth.kept != 1) {
+        scale_row(total.o, features, worth.kept, total.o);
+        scale_row(lost, features, worth.kept, lost);
     }
-    const std::int64_t end_key = smaller(row.end[rows.count - 1], blocks.end * block.keys);
-    if (end_key <= blocks.first * block.keys)
-        for (std::int64_t i = 0; i < rows.count * block.value_width; ++i) o[i] = 0;
-    for (std::int64_t kb = blocks.first; kb * block.keys < end_key; ++kb) {
-        const bool last = (kb + 1) * block.keys >= end_key;
-        KeyBlock<T> keys = read_key_block(call, rows.batch, rows.kv_head, kb, last, scratch);
-        keys.columns = smaller(block.keys, end_key - keys.first);
-        keys.begun = kb > blocks.first;
-        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
-        const bool ragged = row.end[0] < keys.first + keys.columns;
-        const std::int64_t step = ragged ? smaller(kRaggedRows, rows.count) : rows.count;
-        for (std::int64_t r = 0; r < rows.count; r += step)
-            attend<T, Act>(call, keys, row, r, smaller(r + step, rows.count), o + r * block.value_width,
-                           scratch);
-    }
+    compensate_row(part.o, features, worth.added, total.o, lost);
 }
 
-// Where the rows of a block keep what their parts give together.
-template <class T>
-Part<T> total_of(const ForwardCall<T>& call, const ForwardRows<T>& total, std::int64_t r, T* scratch) {
-    return {total.maximum[r], total.sum[r], scratch + call.scratch.total + r * call.block.value_width};
+// Steps 1 to 3 over many key blocks: partial sums of kPlainTerms blocks each, the first of which is the total
+// that the others join.
+template <class T, class Act>
+void attend_partially(ForwardRows<T>& row, Range key_blocks) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t width = call.block.value_width, features = call.n.value_dim;
+    const Matrix<T> o = {row.scratch + call.scratch.total, width},
+                    lost = {row.scratch + call.scratch.lost, width};
+    RowState<T> total[kMostRows];
+    for (std::int64_t kb = key_blocks.begin; kb < key_blocks.end; kb += kPlainTerms) {
+        attend_blocks<T, Act>(row, {kb, smaller(kb + kPlainTerms, key_blocks.end)});
+        for (std::int64_t r = 0; r < count(row.rows); ++r) {
+            if (kb == key_blocks.begin) {
+                total[r] = row.state[r];
+                scale_row(row.o.row(r), features, T(1), o.row(r));
+                clear_rows(lost.at(r, 0), 1, features);
+            } else {
+                join_partial<T, Act>({total[r], o.row(r)}, {row.state[r], row.o.row(r)}, features,
+                                     lost.row(r));
+            }
+        }
+    }
+    for (std::int64_t r = 0; r < count(row.rows); ++r) row.state[r] = total[r];
+    row.o = o;
 }
 
-// The first part is the total.
+// Where L of each head is left: where heads are joined, that is not yet the caller's.
 template <class T>
-void begin_total(const ForwardCall<T>& call, std::int64_t rows, ForwardRows<T>& total,
-                 const ForwardRows<T>& row, T* o, T* scratch) {
-    const std::int64_t width = call.block.value_width;
-    for (std::int64_t r = 0; r < rows; ++r) {
-        total.maximum[r] = row.maximum[r], total.sum[r] = row.sum[r];
-        scale_row(o + r * width, call.n.value_dim, T(1), total_of(call, total, r, scratch).o);
-        clear_rows(scratch + call.scratch.lost + r * width, 0, 1, call.n.value_dim);
-    }
+inline T* head_lse(const ForwardCall<T>& call) {
+    return call.joint ? reinterpret_cast<T*>(call.workspace + call.head_lse) : call.lse;
 }
 
-// Each further part is joined to it.
+// Step 4 for one row of the kv head `at`.
+template <class T, class Act>
+void end_row(const ForwardCall<T>& call, const RowIndex& at, const Partial<T>& row,
+             const RowConstants<T>& constant) {
+    const auto [query, head] = row_at(call.n, at.head, at.row);
+    const T factor = NormaliserOf<Act>::factor(row.state, constant);
+    scale_row(row.o, call.n.value_dim, factor, row_of(call.o, {at.batch, head, query}));
+    if constexpr (Act::normaliser != Normaliser::none)
+        if (T* const lse = head_lse(call))
+            lse[row_index(call.n, at.batch, {query, head})] = NormaliserOf<Act>::lse(row.state);
+}
+
+// What a split gives to a row of a kv head.
 template <class T>
-void join_total(const ForwardCall<T>& call, std::int64_t rows, ForwardRows<T>& total,
-                const ForwardRows<T>& row, T* o, T* scratch) {
-    const std::int64_t width = call.block.value_width;
-    for (std::int64_t r = 0; r < rows; ++r) {
-        Part<T> whole = total_of(call, total, r, scratch);
-        join_part(whole, {row.maximum[r], row.sum[r], o + r * width}, call.n.value_dim,
-                  scratch + call.scratch.lost + r * width);
-        total.maximum[r] = whole.maximum, total.sum[r] = whole.sum;
-    }
+Partial<T> partial_of(const ForwardCall<T>& call, const RowIndex& at, std::int64_t split) {
+    const std::int64_t head = at.batch * call.n.kv_heads + at.head;
+    const std::int64_t i = (head * call.splits + split) * row_count(call.n) + at.row;
+    return {reinterpret_cast<RowState<T>*>(call.workspace + call.partial_state)[i],
+            reinterpret_cast<T*>(call.workspace + call.partial_o) + i * call.block.value_width};
 }
 
 template <class T, class Act>
-void forward_block(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head,
-                   std::int64_t row_block, std::int64_t chunk, T* scratch) {
-    const Extents& n = call.n;
-    const Blocks& block = call.block;
-    const std::int64_t first_row = row_block * block.rows;
-    const RowRange rows = {batch, kv_head, first_row,
-                           smaller(block.rows, n.queries * n.heads_per_kv - first_row)};
-    const std::int64_t part = part_of(call, batch, kv_head, chunk) + first_row;
-    T* o = call.chunks > 1 ? call.part_o + part * block.value_width : scratch + call.scratch.output;
-    ForwardRows<T> row, total;
-    const std::int64_t from = chunk * call.chunk_blocks;
-    const std::int64_t end = smaller(from + call.chunk_blocks, block.key_blocks);
-    const bool joins = needs_parts(end - from);
-    std::int64_t kb = from;
-    do {
-        attend_part<T, Act>(call, rows, {kb, smaller(kb + kPlainTerms, end)}, row, o, scratch);
-        if (joins) (kb == from ? begin_total<T> : join_total<T>)(call, rows.count, total, row, o, scratch);
-        kb += kPlainTerms;
-    } while (kb < end);
-    if (joins) o = scratch + call.scratch.total;
-    const ForwardRows<T>& result = joins ? total : row;
-    for (std::int64_t r = 0; r < rows.count; ++r) {
-        const auto [query, head] = row_at(n, kv_head, first_row + r);
-        if (call.chunks > 1)
-            call.part_maximum[part + r] = result.maximum[r], call.part_sum[part + r] = result.sum[r];
+RowConstants<T> constants_of(const ForwardCall<T>& call, std::int64_t query, std::int64_t head) {
+    const std::int64_t seen = count_seen(call.visibility, query);
+    return NormaliserOf<Act>::template constants<Act>(call.parameter, head, seen);
+}
+
+template <class T, class Act>
+void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
+    ForwardRows<T> row(call, task, scratch);
+    const std::int64_t rows = count(row.rows),
+                       first_block = call.block.key_blocks.begin + task.split * call.split_blocks;
+    const Range key_blocks = {first_block,
+                              smaller(first_block + call.split_blocks, call.block.key_blocks.end)};
+    const auto index = [&](std::int64_t r) { return RowIndex{task.batch, task.kv_head, row.rows.begin + r}; };
+    row.o = {call.splits > 1 ? partial_of(call, index(0), task.split).o : scratch + call.scratch.o,
+             call.block.value_width};
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const auto [query, head] = row_at(call.n, task.kv_head, row.rows.begin + r);
+        row.q[r] = scalars_of(call.q, {task.batch, head, query},
+                              scratch + call.scratch.q + r * call.block.key_width);
+        row.seen[r] = keys_seen(call.visibility, query);
+        row.constant[r] = constants_of<T, Act>(call, query, head);
+    }
+    (needs_compensation(count(key_blocks)) ? attend_partially<T, Act> : attend_blocks<T, Act>)(row,
+                                                                                               key_blocks);
+    for (std::int64_t r = 0; r < rows; ++r) {
+        if (call.splits > 1)
+            partial_of(call, index(r), task.split).state = row.state[r];
         else
-            end_row<T, Act>(call, batch, head, query, result.maximum[r], result.sum[r], row.weight[r],
-                            o + r * block.value_width);
+            end_row<T, Act>(call, index(r), {row.state[r], row.o.row(r)}, row.constant[r]);
     }
 }
 
-// Joins the chunks of one row.
+// Joins the splits of one row of a kv head.
 template <class T, class Act>
-void join_chunks(const ForwardCall<T>& call, std::int64_t batch, std::int64_t kv_head, std::int64_t row,
-                 T* scratch) {
-    const Extents& n = call.n;
-    const auto [query, head] = row_at(n, kv_head, row);
-    const std::int64_t width = call.block.value_width;
-    const auto part = [&](std::int64_t chunk) -> Part<T> {
-        const std::int64_t i = part_of(call, batch, kv_head, chunk) + row;
-        return {call.part_maximum[i], call.part_sum[i], call.part_o + i * width};
-    };
-    T* const lost = scratch + call.scratch.lost;
-    clear_rows(lost, 0, 1, n.value_dim);
-    Part<T> total = part(0);
-    for (std::int64_t c = 1; c < call.chunks; ++c) join_part(total, part(c), n.value_dim, lost);
-    end_row<T, Act>(call, batch, head, query, total.maximum, total.sum,
-                    row_constants<T, Act>(n, call.parameter, query, head).weight, total.o);
+void join_splits(const ForwardCall<T>& call, const RowIndex& at, T* scratch) {
+    const Matrix<T> lost = {scratch + call.scratch.lost, 0};
+    clear_rows(lost, 1, call.n.value_dim);
+    const Partial<T> total = partial_of(call, at, 0);
+    for (std::int64_t split = 1; split < call.splits; ++split)
+        join_partial<T, Act>(total, partial_of(call, at, split), call.n.value_dim, lost.data);
+    const auto [query, head] = row_at(call.n, at.head, at.row);
+    end_row<T, Act>(call, at, total, constants_of<T, Act>(call, query, head));
 }
 
 }  // namespace

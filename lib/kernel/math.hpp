@@ -5,7 +5,7 @@
 // arithmetic, over its whole interval.
 #pragma once
 
-#include "kernel/group.hpp"
+#include "kernel/vectors.hpp"
 
 namespace hone {
 namespace {
@@ -14,13 +14,13 @@ namespace {
 // one more product. The chain bounds the time, as the processor holds but a few elements' worth of
 // operations.
 template <class T, int n>
-inline Group<T> polynomial(Group<T> x, const T (&c)[n]) {
+inline Vectors<T> polynomial(Vectors<T> x, const T (&c)[n]) {
     const auto terms = [&](int i) {
-        return i + 1 < n ? fma(Group<T>(c[i + 1]), x, Group<T>(c[i])) : Group<T>(c[i]);
+        return i + 1 < n ? fma(Vectors<T>(c[i + 1]), x, Vectors<T>(c[i])) : Vectors<T>(c[i]);
     };
-    const Group<T> square = x * x;
+    const Vectors<T> square = x * x;
     constexpr int last = (n - 1) / 2 * 2;
-    Group<T> y = terms(last);
+    Vectors<T> y = terms(last);
 #pragma GCC unroll 16
     for (int i = last - 2; i >= 0; i -= 2) y = fma(y, square, terms(i));
     return y;
@@ -28,10 +28,10 @@ inline Group<T> polynomial(Group<T> x, const T (&c)[n]) {
 
 // The same by Horner's rule in x: fewer operations, a longer chain.
 template <class T, int n>
-inline Group<T> horner(Group<T> x, const T (&c)[n]) {
-    Group<T> y(c[n - 1]);
+inline Vectors<T> horner(Vectors<T> x, const T (&c)[n]) {
+    Vectors<T> y(c[n - 1]);
 #pragma GCC unroll 16
-    for (int i = n - 2; i >= 0; --i) y = fma(y, x, Group<T>(c[i]));
+    for (int i = n - 2; i >= 0; --i) y = fma(y, x, Vectors<T>(c[i]));
     return y;
 }
 
@@ -121,55 +121,56 @@ struct Coefficients<double> {
 template <class T>
 inline constexpr bool kPlainLn2 = kFused && sizeof(T) == 4;
 template <class T>
-inline Group<T> minus_ln2(const Group<T>& x, const Group<T>& n) {
+inline Vectors<T> minus_ln2(const Vectors<T>& x, const Vectors<T>& n) {
     using C = Coefficients<T>;
     if constexpr (kPlainLn2<T>)
-        return fnma(n, Group<T>(C::ln2), x);
+        return fnma(n, Vectors<T>(C::ln2), x);
     else
-        return fnma(n, Group<T>(C::ln2_low), fnma(n, Group<T>(C::ln2_high), x));
+        return fnma(n, Vectors<T>(C::ln2_low), fnma(n, Vectors<T>(C::ln2_high), x));
 }
 template <class T>
-inline Group<T> ln2_minus(const Group<T>& n, const Group<T>& x) {
+inline Vectors<T> ln2_minus(const Vectors<T>& n, const Vectors<T>& x) {
     using C = Coefficients<T>;
     if constexpr (kPlainLn2<T>)
-        return fms(n, Group<T>(C::ln2), x);
+        return fms(n, Vectors<T>(C::ln2), x);
     else
-        return fma(n, Group<T>(C::ln2_low), fms(n, Group<T>(C::ln2_high), x));
+        return fma(n, Vectors<T>(C::ln2_low), fms(n, Vectors<T>(C::ln2_high), x));
 }
 
 // 2^n e^r for |r| <= ln(2) / 2; n is in the low bits of `shifted`. Exactly 2^n at r = 0.
 template <class T>
-inline Group<T> exp_from_parts(const Group<T>& r, const Group<T>& shifted) {
-    const Group<T> power = power_from_bits(shifted), square = r * r;
+inline Vectors<T> exp_from_parts(const Vectors<T>& r, const Vectors<T>& shifted) {
+    const Vectors<T> power = power_from_bits(shifted), square = r * r;
     return fma(fma(square, polynomial(r, Coefficients<T>::exp), r), power, power);
 }
 
 // e^x for x up to the exponent's range; exactly 0 below half the smallest normal number (and at -inf), NaN at
 // NaN.
 template <class T>
-inline Group<T> exp(Group<T> x) {
+inline Vectors<T> exp(Vectors<T> x) {
     using C = Coefficients<T>;
-    x = at_least(Group<T>(-C::exp_end), x);
-    const Group<T> round(C::exp_round), shifted = fma(x, Group<T>(static_cast<T>(kLog2e)), round);
+    x = at_least(Vectors<T>(-C::exp_end), x);
+    const Vectors<T> round(C::exp_round), shifted = fma(x, Vectors<T>(static_cast<T>(kLog2e)), round);
     return exp_from_parts(minus_ln2(x, shifted - round), shifted);
 }
 
 // e^-x likewise.
 template <class T>
-inline Group<T> exp_minus(Group<T> x) {
+inline Vectors<T> exp_minus(Vectors<T> x) {
     using C = Coefficients<T>;
-    x = at_most(Group<T>(C::exp_end), x);
-    const Group<T> round(C::exp_round), shifted = fnma(x, Group<T>(static_cast<T>(kLog2e)), round);
+    x = at_most(Vectors<T>(C::exp_end), x);
+    const Vectors<T> round(C::exp_round), shifted = fnma(x, Vectors<T>(static_cast<T>(kLog2e)), round);
     return exp_from_parts(ln2_minus(round - shifted, x), shifted);
 }
 
 // x^2 - square, where that is x^2 rounded: exact.
-inline Group<double> rounded_off_square(const Group<double>& x, const Group<double>& square) {
+inline Vectors<double> rounded_off_square(const Vectors<double>& x, const Vectors<double>& square) {
     if constexpr (kFused) {
         return fms(x, x, square);
     } else {
         // Of halves of x with half the mantissa's bits.
-        const Group<double> moved = x * Group<double>(134217729), high = moved - (moved - x), low = x - high;
+        const Vectors<double> moved = x * Vectors<double>(134217729), high = moved - (moved - x),
+                              low = x - high;
         return (high * high - square + (high + high) * low) + low * low;
     }
 }
@@ -177,17 +178,17 @@ inline Group<double> rounded_off_square(const Group<double>& x, const Group<doub
 // e^-(x^2) for |x| up to erfc_end. In double x^2 is taken in two parts: its rounding alone, of up to 6e-14 at
 // the end, would be the relative error of the result.
 template <class T>
-inline Group<T> exp_minus_square(Group<T> x) {
-    const Group<T> round(Coefficients<T>::exp_round), square = x * x;
-    const Group<T> shifted = fnma(square, Group<T>(static_cast<T>(kLog2e)), round);
-    Group<T> r = ln2_minus(round - shifted, square);
+inline Vectors<T> exp_minus_square(Vectors<T> x) {
+    const Vectors<T> round(Coefficients<T>::exp_round), square = x * x;
+    const Vectors<T> shifted = fnma(square, Vectors<T>(static_cast<T>(kLog2e)), round);
+    Vectors<T> r = ln2_minus(round - shifted, square);
     if constexpr (sizeof(T) == 8) r = r - rounded_off_square(x, square);
     return exp_from_parts(r, shifted);
 }
 
 // log(1 + t) for 0 <= t <= 1.
 template <class T>
-inline Group<T> log1p(Group<T> t) {
+inline Vectors<T> log1p(Vectors<T> t) {
     using C = Coefficients<T>;
     return t * horner(t, C::log1p_n) / horner(t, C::log1p_d);
 }

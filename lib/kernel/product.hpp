@@ -1,18 +1,21 @@
 // product.hpp: the matrix products that all kernels are made of, on one register tile.
 #pragma once
 
-#include "kernel/simd.hpp"
+#include "kernel/tuning.hpp"
 #include "tiles.hpp"
 
 namespace hone {
 namespace {
 
-// A register tile is kTileRows x kPanel: 12 accumulators of 16 registers, or 16 of 32. One that is a single
-// vector wide has twice the rows.
-inline constexpr int kVectors = 2;
-inline constexpr int kTileRows = kRegisters == 32 ? 8 : 6;
+// Rows of a result, `stride` elements apart.
 template <class T>
-inline constexpr int kPanel = kVectors* kWidth<T>;
+struct Matrix {
+    T* data;
+    std::int64_t stride;
+
+    T* row(std::int64_t r) const { return data + r * stride; }
+    Matrix at(std::int64_t row, std::int64_t column) const { return {data + row * stride + column, stride}; }
+};
 
 // The left factor by rows: element (r, k) is row[r][k].
 template <class T>
@@ -31,6 +34,11 @@ struct ByRow {
         return s;
     }
 };
+
+template <class T>
+inline const T* row_of(const ByRow<T>& rows, std::int64_t row) {
+    return rows.row[row];
+}
 
 // The left factor transposed in memory: element (r, k) is data[k * stride + r].
 template <class T>
@@ -59,14 +67,10 @@ struct Panels {
     const T* after;
 };
 
-// The most terms of a chain of additions: errors of random sums grow with its root, those of equal terms with
-// it.
-inline constexpr std::int64_t kChain = 128;
-
 // c[rows, vectors * width] (+)= a b, b one panel. A sum starts from 0 and is added to c after kChain terms:
 // sums of many terms would lose digits if they went on in one chain.
 template <int rows, int vectors, class T, class Strip>
-inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::int64_t c_stride, bool add) {
+inline void multiply_tile(Strip a, const T* b, std::int64_t depth, Matrix<T> c, Join join) {
     constexpr int w = kWidth<T>;
     std::int64_t k = 0;
     do {
@@ -95,22 +99,21 @@ inline void multiply_tile(Strip a, const T* b, std::int64_t depth, T* c, std::in
         for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; ++v) {
-                T* const to = c + r * c_stride + v * w;
-                store(to, add ? load(to) + sum[r][v] : sum[r][v]);
+                T* const to = c.row(r) + v * w;
+                store(to, join == Join::store ? sum[r][v] : load(to) + sum[r][v]);
             }
-        add = true;
+        join = Join::add;
     } while (k < depth);
 }
 
-// One strip of `count` <= rows rows.
+// One strip of `count` <= rows rows, and one panel.
 template <int rows, int vectors, class T, class A>
-inline void multiply_strip(A a, std::int64_t first, std::int64_t count, const T* b, std::int64_t depth, T* c,
-                           std::int64_t c_stride, bool add) {
-    if (count == rows)
-        multiply_tile<rows, vectors>(a.template strip<rows>(first), b, depth, c + first * c_stride, c_stride,
-                                     add);
+inline void multiply_strip(A a, Range strip, const Panels<T>& b, Matrix<T> c, Join join) {
+    if (count(strip) == rows)
+        multiply_tile<rows, vectors>(a.template strip<rows>(strip.begin), b.data, b.depth,
+                                     c.at(strip.begin, 0), join);
     else if constexpr (rows > 1)
-        multiply_strip<rows - 1, vectors>(a, first, count, b, depth, c, c_stride, add);
+        multiply_strip<rows - 1, vectors>(a, strip, b, c, join);
 }
 
 // Rows of the next strip. What whole tiles leave is cut in two of a size: a tile of few rows waits for its
@@ -119,33 +122,34 @@ inline std::int64_t strip_rows(std::int64_t left, std::int64_t most) {
     return left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
 }
 
-// One panel of b. Meanwhile `after` comes into L1, a share with each strip: panels lie in pages of their own,
+// One panel. Meanwhile `after` comes into L1, a share with each strip: panels lie in pages of their own,
 // where the hardware's prefetch starts late (forward at D = 64: 67% of peak without, 78% with).
 template <int vectors, class T, class A>
-inline void multiply_panel(A a, std::int64_t rows, const Panels<T>& b, const T* panel, const T* after, T* c,
-                           std::int64_t c_stride, bool add) {
-    constexpr int most = kTileRows * kVectors / vectors;
+inline void multiply_panel(A a, std::int64_t rows, const Panels<T>& b, Matrix<T> c, Join join) {
+    constexpr int most = kTileRows * kTileVectors / vectors;
     constexpr std::int64_t cache_line = 64 / sizeof(T);
     const std::int64_t strips = (rows + most - 1) / most;
-    const std::int64_t share = after ? round_up((b.depth * kPanel<T> + strips - 1) / strips, cache_line) : 0;
+    const std::int64_t share =
+        b.after ? round_up((b.depth * kPanel<T> + strips - 1) / strips, cache_line) : 0;
+    const T* after = b.after;
     for (std::int64_t r = 0, count; r < rows; r += count, after += share) {
         for (std::int64_t i = 0; i < share; i += cache_line) __builtin_prefetch(after + i);
         count = strip_rows(rows - r, most);
-        multiply_strip<most, vectors>(a, r, count, panel, b.depth, c, c_stride, add);
+        multiply_strip<most, vectors>(a, {r, r + count}, b, c, join);
     }
 }
 
 // c[rows, columns] (+)= a[rows, depth] b[depth, columns]. c has room for columns rounded up to whole vectors.
 template <class T, class A>
-[[gnu::noinline]] void multiply(A a, std::int64_t rows, Panels<T> b, std::int64_t columns, T* c,
-                                std::int64_t c_stride, bool add) {
-    const T* panel = b.data;
-    for (std::int64_t first = 0; first < columns; first += kPanel<T>, panel += b.stride) {
-        const T* after = first + kPanel<T> < columns ? panel + b.stride : b.after;
+[[gnu::noinline]] void multiply(A a, std::int64_t rows, Panels<T> b, std::int64_t columns, Matrix<T> c,
+                                Join join) {
+    Panels<T> panel = b;
+    for (std::int64_t first = 0; first < columns; first += kPanel<T>, panel.data += b.stride) {
+        panel.after = first + kPanel<T> < columns ? panel.data + b.stride : b.after;
         if (columns - first > kWidth<T>)
-            multiply_panel<kVectors>(a, rows, b, panel, after, c + first, c_stride, add);
+            multiply_panel<kTileVectors>(a, rows, panel, c.at(0, first), join);
         else
-            multiply_panel<1>(a, rows, b, panel, after, c + first, c_stride, add);
+            multiply_panel<1>(a, rows, panel, c.at(0, first), join);
     }
 }
 

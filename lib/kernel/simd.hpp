@@ -1,14 +1,15 @@
-// simd.hpp: the vector type of this ISA unit, and the few operations where xsimd 8.1 to 14 differ.
+// simd.hpp: the vector type of the ISA that is compiled for, and the few operations where xsimd 8.1 to 14
+// differ.
 //
-// Every unit sees xsimd under a namespace of its own name, and everything else in lib/kernel lives in an
-// anonymous namespace: no inline function compiled for one ISA can be the copy that another unit calls.
+// Each ISA's kernels see xsimd under a namespace of its own name, and everything else in lib/kernel lives in
+// an anonymous namespace: no inline function compiled for one ISA can be the copy that another calls.
 #pragma once
 
 #define HONE_JOIN_(a, b) a##b
 #define HONE_JOIN(a, b) HONE_JOIN_(a, b)
 #define HONE_QUOTE_(a) #a
 #define HONE_QUOTE(a) HONE_QUOTE_(a)
-#define xsimd HONE_JOIN(xsimd_, HONE_ISA_UNIT)
+#define xsimd HONE_JOIN(xsimd_, HONE_ARCH)
 
 #include <cstdint>
 #include <utility>
@@ -17,7 +18,7 @@
 namespace hone {
 namespace {
 
-// The xsimd architecture of each unit that lib/meson.build can name.
+// The xsimd architecture of each ISA that lib/meson.build can name.
 namespace arch {
 using sse2 = xsimd::sse2;
 using avx2 = xsimd::fma3<xsimd::avx2>;
@@ -25,7 +26,7 @@ using avx512 = xsimd::avx512bw;
 using neon64 = xsimd::neon64;
 }  // namespace arch
 
-using Arch = arch::HONE_ISA_UNIT;
+using Arch = arch::HONE_ARCH;
 
 template <class T>
 using Vec = xsimd::batch<T, Arch>;
@@ -209,10 +210,10 @@ struct Raw {
     static Vec<T> back(Elements x) { return Vec<T>((Register)x); }
 };
 
-// With h a power of two, trades a's elements whose index has the bit h for b's whose index has not:
+// With h a power of two, exchanges a's elements whose index has the bit h for b's whose index has not:
 // a = [a0 a1 a2 a3], b = [b0 b1 b2 b3] become, with h = 1, [a0 b0 a2 b2], [a1 b1 a3 b3].
 template <int h, class T, int... i>
-inline void trade(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, i...>) {
+inline void exchange(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, i...>) {
     constexpr int w = kWidth<T>;
     const auto x = Raw<T>::of(a), y = Raw<T>::of(b);
 #if defined(__clang__)
@@ -225,8 +226,8 @@ inline void trade(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, i...>) {
 #endif
 }
 template <int h, class T>
-inline void trade(Vec<T>& a, Vec<T>& b) {
-    trade<h>(a, b, std::make_integer_sequence<int, kWidth<T>>());
+inline void exchange(Vec<T>& a, Vec<T>& b) {
+    exchange<h>(a, b, std::make_integer_sequence<int, kWidth<T>>());
 }
 
 // x[j][i] = x[i][j].
@@ -234,7 +235,7 @@ template <int h = 1, class T>
 inline void transpose(Vec<T> (&x)[kWidth<T>]) {
 #pragma GCC unroll 16
     for (int i = 0; i < kWidth<T>; ++i)
-        if (!(i & h)) trade<h>(x[i], x[i + h]);
+        if (!(i & h)) exchange<h>(x[i], x[i + h]);
     if constexpr (2 * h < kWidth<T>) transpose<2 * h>(x);
 }
 
@@ -243,7 +244,7 @@ template <int h = 1, class T>
 inline Vec<T> sums_of(Vec<T> (&x)[kWidth<T>]) {
 #pragma GCC unroll 16
     for (int i = 0; i < kWidth<T>; i += 2 * h) {
-        trade<h>(x[i], x[i + h]);
+        exchange<h>(x[i], x[i + h]);
         x[i] = x[i] + x[i + h];
     }
     if constexpr (2 * h < kWidth<T>) return sums_of<2 * h>(x);

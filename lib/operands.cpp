@@ -1,5 +1,5 @@
-// layout.cpp: extents and strides of a call's tensors turned into memory.
-#include "layout.hpp"
+// operands.cpp: extents and strides of a call's tensors turned into memory.
+#include "operands.hpp"
 
 #include <algorithm>
 
@@ -48,7 +48,7 @@ Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& 
 }
 
 Sizes sizes_of(const hone_problem& p, const hone_activation_info& info) {
-    const std::int64_t groups = p.query_heads / joint_heads(p, info), size = element_size(p);
+    const std::int64_t groups = p.query_heads / group_heads(p, info), size = element_size(p);
     return {p.query_heads * size, groups * size, p.batch * groups * p.queries * size};
 }
 
@@ -59,7 +59,7 @@ Span dense(const char* name, const void* data, std::uint64_t bytes) {
     return {name, {base, base + length, length, {}}};
 }
 
-std::int64_t joint_heads(const hone_problem& p, const hone_activation_info& info) {
+std::int64_t group_heads(const hone_problem& p, const hone_activation_info& info) {
     if (!info.joint) return 1;
     return p.group_heads > 0 ? p.group_heads : std::max<std::int64_t>(p.query_heads, 1);
 }

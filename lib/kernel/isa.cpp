@@ -1,11 +1,11 @@
-// unit.cpp: one ISA's table of tile functions. Compiled once per ISA, with that ISA's flags and
-// -DHONE_ISA_UNIT=<its name>.
+// isa.cpp: one ISA's table of tile functions. Compiled once per ISA, with that ISA's flags and
+// -DHONE_ARCH=<its name>.
 #include "all_activations.hpp"
 #include "kernel/add.hpp"
 #include "kernel/backward.hpp"
-#include "kernel/delta.hpp"
 #include "kernel/forward.hpp"
 #include "kernel/joint.hpp"
+#include "kernel/row_constants.hpp"
 
 namespace hone {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 template <class Act>
 constexpr hone_activation_info describe(const char* name) {
     return {name,
-            Act::normalised,
+            Act::normaliser != Normaliser::none,
             Act::joint,
             Act::takes_sink,
             Act::takes_log_prior,
@@ -26,23 +26,22 @@ constexpr hone_activation_info describe(const char* name) {
 template <class T>
 constexpr Tiles<T> tiles() {
     return {
-        kPanel<T>,
-        kTileRows,
-        share_keys<T>,
-        share_values<T>,
+        kTuning<T>,
+        pack_keys<T>,
+        pack_values<T>,
         {
-#define HONE_ACTIVATION(ENUMERATOR, name) forward_block<T, activation::name>,
+#define HONE_ACTIVATION(ENUMERATOR, name) attend<T, activation::name>,
 #include "hone/activations.def"
 #undef HONE_ACTIVATION
         },
         {
-#define HONE_ACTIVATION(ENUMERATOR, name) join_chunks<T, activation::name>,
+#define HONE_ACTIVATION(ENUMERATOR, name) join_splits<T, activation::name>,
 #include "hone/activations.def"
 #undef HONE_ACTIVATION
         },
         join_heads<T>,
         {
-#define HONE_ACTIVATION(ENUMERATOR, name) backward_rows<T, activation::name>,
+#define HONE_ACTIVATION(ENUMERATOR, name) row_constants<T, activation::name>,
 #include "hone/activations.def"
 #undef HONE_ACTIVATION
         },
@@ -59,8 +58,8 @@ constexpr Tiles<T> tiles() {
 
 }  // namespace
 
-extern constinit const Unit HONE_JOIN(unit_, HONE_ISA_UNIT);
-constinit const Unit HONE_JOIN(unit_, HONE_ISA_UNIT) = {
+extern constinit const Isa HONE_JOIN(isa_, HONE_ARCH);
+constinit const Isa HONE_JOIN(isa_, HONE_ARCH) = {
     tiles<float>(),
     tiles<double>(),
     {

@@ -1,4 +1,4 @@
-// layout.hpp: where the arguments of a call lie in memory.
+// operands.hpp: where the arguments of a call lie in memory.
 #pragma once
 
 #include <cstddef>
@@ -51,6 +51,6 @@ Sizes sizes_of(const hone_problem& p, const hone_activation_info& info);
 Span dense(const char* name, const void* data, std::uint64_t bytes);
 
 // Query heads that share a normaliser.
-std::int64_t joint_heads(const hone_problem& p, const hone_activation_info& info);
+std::int64_t group_heads(const hone_problem& p, const hone_activation_info& info);
 
 }  // namespace hone

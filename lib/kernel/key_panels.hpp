@@ -1,0 +1,93 @@
+// key_panels.hpp: blocks of k and v packed into panels, for one task or for all.
+#pragma once
+
+#include "kernel/pack.hpp"
+
+namespace hone {
+namespace {
+
+template <class T>
+inline T* packed_keys(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t key_block) {
+    const std::int64_t place =
+        distinct_head * count(call.block.key_blocks) + key_block - call.block.key_blocks.begin;
+    return reinterpret_cast<T*>(call.workspace + call.packed_k) + place * call.block.keys * call.n.key_dim;
+}
+template <class T>
+inline T* packed_values(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t key_block) {
+    const std::int64_t place =
+        distinct_head * count(call.block.key_blocks) + key_block - call.block.key_blocks.begin;
+    return reinterpret_cast<T*>(call.workspace + call.packed_v) +
+           place * call.block.keys * call.block.value_width;
+}
+// What packing found in the slices of a key block: 1 where a value is not finite.
+template <class T>
+inline unsigned char* non_finite_slices(const ForwardCall<T>& call, std::int64_t distinct_head,
+                                        std::int64_t key_block) {
+    const std::int64_t place =
+        distinct_head * count(call.block.key_blocks) + key_block - call.block.key_blocks.begin;
+    return reinterpret_cast<unsigned char*>(call.workspace + call.v_non_finite) +
+           place * slices_of_block(call.block);
+}
+
+// Keys of a head into panels of keys, and of features.
+template <class T>
+void pack_key_panels(const ForwardCall<T>& call, const RowIndex& first, std::int64_t keys, T* to) {
+    with_rows(call.k, first, [&](const auto& rows) { pack_transposed(rows, keys, call.n.key_dim, to); });
+}
+template <class T>
+Values pack_value_panels(const ForwardCall<T>& call, const RowIndex& first, std::int64_t keys, T* to) {
+    return with_rows(call.v, first, [&](const auto& rows) {
+        return pack_columns(rows, keys, call.n.value_dim, call.block.keys * kPanel<T>, to);
+    });
+}
+
+template <class T>
+void pack_keys(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t slice) {
+    static_assert(kSliceKeys % kPanel<T> == 0);
+    const auto [key_block, index, keys] = slice_at(call, slice);
+    const std::int64_t heads = call.distinct_k.heads;
+    pack_key_panels(call, {distinct_head / heads, distinct_head % heads, keys.begin}, count(keys),
+                    packed_keys(call, distinct_head, key_block) + index * kSliceKeys * call.n.key_dim);
+}
+template <class T>
+void pack_values(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t slice) {
+    const auto [key_block, index, keys] = slice_at(call, slice);
+    const std::int64_t heads = call.distinct_v.heads;
+    const Values found =
+        pack_value_panels(call, {distinct_head / heads, distinct_head % heads, keys.begin}, count(keys),
+                          packed_values(call, distinct_head, key_block) + index * kSliceKeys * kPanel<T>);
+    non_finite_slices(call, distinct_head, key_block)[index] = found == Values::non_finite;
+}
+
+// The panels of one key block, and what is read after those of v.
+template <class T>
+struct KeyPanels {
+    const T *k, *v, *after;
+    Values v_values;
+};
+
+template <class T>
+KeyPanels<T> own_panels(const ForwardCall<T>& call, const AttendTask& task, std::int64_t key_block,
+                        T* scratch) {
+    T *const k = scratch + call.scratch.packed_k, *const v = scratch + call.scratch.packed_v;
+    const Range keys = keys_of_block(call, key_block);
+    const RowIndex first = {task.batch, task.kv_head, keys.begin};
+    pack_key_panels(call, first, count(keys), k);
+    return {k, v, k, pack_value_panels(call, first, count(keys), v)};
+}
+
+template <class T>
+KeyPanels<T> shared_panels(const ForwardCall<T>& call, const AttendTask& task, std::int64_t key_block,
+                           Range key_blocks) {
+    const std::int64_t k_head = index_of(call.distinct_k, task.batch, task.kv_head);
+    const std::int64_t v_head = index_of(call.distinct_v, task.batch, task.kv_head);
+    const unsigned char* const slices = non_finite_slices(call, v_head, key_block);
+    bool non_finite = false;
+    for (std::int64_t i = 0; i < slices_of_block(call.block); ++i) non_finite |= slices[i] != 0;
+    const T* const v = packed_values(call, v_head, key_block);
+    const T* const after = key_block + 1 < key_blocks.end ? packed_keys(call, k_head, key_block + 1) : v;
+    return {packed_keys(call, k_head, key_block), v, after, non_finite ? Values::non_finite : Values::finite};
+}
+
+}  // namespace
+}  // namespace hone

@@ -1,0 +1,95 @@
+// row_constants.hpp: the start of backward: the constants of each row, and the gradient of the sink.
+#pragma once
+
+#include "kernel/normaliser.hpp"
+#include "kernel/rows.hpp"
+
+namespace hone {
+namespace {
+
+// L of one head by itself, from its scores.
+template <class T>
+double lse_of_head(const BackwardCall<T>& call, std::int64_t batch, const QueryHead& at) {
+    const Extents& n = call.n;
+    const Range keys = keys_seen(call.visibility, at.query);
+    LogSum<double> sum;
+    for (std::int64_t j = keys.begin; j < keys.end; ++j) {
+        T s =
+            dot(call.q, {batch, at.head, at.query}, call.k, {batch, at.head / n.heads_per_kv, j}, n.key_dim);
+        before_activation<T>(call.stages, {batch, at.head, at.query, j, {0, 1}}, call.parameter.scale, &s,
+                             nullptr);
+        sum.add(s);
+    }
+    return sum.value();
+}
+
+// Where the largest log-prior or sink of a group is this large, L as backward is given it is rounded too
+// coarsely to recover the weights from it.
+inline constexpr double kHugeLogit = 1024;
+
+template <class T>
+bool has_huge_logit(const BackwardCall<T>& call, std::int64_t group) {
+    const T largest =
+        largest_logit(call.parameter, group, call.n.group_heads, [](std::int64_t) { return true; });
+    return largest >= T(kHugeLogit) || (largest <= T(-kHugeLogit) && largest != -infinity<T>());
+}
+
+// L of a row of a group from the scores, less the largest logit, where one is huge.
+template <class T>
+[[gnu::noinline, gnu::cold]] RowLse<T> lse_from_scores(const BackwardCall<T>& call, std::int64_t batch,
+                                                       std::int64_t group, std::int64_t query) {
+    const auto logits = row_logits<double>(call.parameter, group, call.n.group_heads, [&](std::int64_t head) {
+        return lse_of_head(call, batch, {query, head});
+    });
+    return {logits.sum().value(), logits.largest()};
+}
+
+// What dp is compared with: delta_i = sum over the group's heads of do_i . o_i, less dlse_i.
+template <class T, class Act>
+inline double delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group,
+                       std::int64_t query) {
+    const Extents& n = call.n;
+    double delta = 0;
+    if (NormaliserOf<Act>::kDeltaFromOutput && count_seen(call.visibility, query) > 0)  // else o is constant
+        for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head)
+            delta += dot(call.dout, {batch, head, query}, call.o, {batch, head, query}, n.value_dim);
+    return call.dlse ? delta - call.dlse[group_row_index(n, batch, group, query)] : delta;
+}
+
+template <class T, class Act>
+void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
+    const Extents& n = call.n;
+    const auto [batch, group, queries] = task;
+    RowConstants<T>* const constants =
+        reinterpret_cast<RowConstants<T>*>(call.workspace + call.row_constants);
+    const bool huge = Act::takes_log_prior && has_huge_logit(call, group);
+    double dsink = 0;
+    for (std::int64_t query = queries.begin; query < queries.end; ++query) {
+        const double delta = delta_of<T, Act>(call, batch, group, query);
+        RowLse<T> row = {};
+        if constexpr (Act::normaliser != Normaliser::none) {
+            const T lse = call.lse[group_row_index(n, batch, group, query)];
+            row = huge && lse != -infinity<T>() ? lse_from_scores(call, batch, group, query)
+                                                : RowLse<T>{lse, 0};
+        }
+        if constexpr (Act::takes_sink)
+            if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
+        for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
+            RowConstants<T>& of_row = constants[row_index(n, batch, {query, head})];
+            if constexpr (Act::normaliser != Normaliser::none)
+                of_row =
+                    NormaliserOf<Act>::template backward_constants<Act>(row, prior_of(call.parameter, head));
+            else
+                of_row = NormaliserOf<Act>::template constants<Act>(call.parameter, head,
+                                                                    count_seen(call.visibility, query));
+            of_row.delta = static_cast<T>(delta);
+        }
+    }
+    if (call.wants_dsink)
+        reinterpret_cast<double*>(call.workspace +
+                                  call.dsink)[(batch * group_count(n) + group) * call.query_blocks +
+                                              queries.begin / call.query_block] = dsink;
+}
+
+}  // namespace
+}  // namespace hone

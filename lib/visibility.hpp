@@ -1,0 +1,63 @@
+// visibility.hpp: which keys a query sees. Causal masks are decided here, and nowhere else.
+//
+// A query sees one range of keys. From one query to the next neither end of it falls, so that several
+// queries in a row see the keys from the first one's begin to the last one's end, and the queries that see
+// any of several keys in a row are consecutive, too. That is all that others know.
+#pragma once
+
+#include "hone/hone.h"
+#include "range.hpp"
+
+namespace hone {
+
+// Query i sees the keys [i - before, i + beyond) of those that there are.
+struct Visibility {
+    std::int64_t queries, keys;
+    std::int64_t before, beyond;
+};
+
+// Of a block of queries and keys: whether any query sees any key, and whether every one sees all.
+enum class Seen { none, partly, wholly };
+
+namespace {
+
+inline Visibility visibility_of(const hone_problem& p) {
+    Visibility v = {p.queries, p.keys, p.queries, p.keys};
+    if (p.mask == HONE_MASK_CAUSAL_TOP_LEFT) v.beyond = 1;
+    if (p.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) v.beyond = p.keys - p.queries + 1;
+    return v;
+}
+
+// The keys that a query sees.
+inline Range keys_seen(const Visibility& v, std::int64_t query) {
+    const std::int64_t end = clamp(query + v.beyond, 0, v.keys);
+    return {clamp(query - v.before, 0, end), end};
+}
+
+// How many: what defaults that depend on the number of keys count.
+inline std::int64_t count_seen(const Visibility& v, std::int64_t query) {
+    return count(keys_seen(v, query));
+}
+
+// The keys that some of these queries see: all from the first such key to the last.
+inline Range keys_seen(const Visibility& v, Range queries) {
+    if (empty(queries)) return {0, 0};
+    return {keys_seen(v, queries.begin).begin, keys_seen(v, queries.end - 1).end};
+}
+
+// The queries that see some of these keys.
+inline Range queries_seeing(const Visibility& v, Range keys) {
+    if (empty(keys)) return {0, 0};
+    const std::int64_t begin = clamp(keys.begin - v.beyond + 1, 0, v.queries);
+    return {begin, clamp(keys.end + v.before, begin, v.queries)};
+}
+
+inline Seen seen_of(const Visibility& v, Range queries, Range keys) {
+    if (empty(common(keys_seen(v, queries), keys))) return Seen::none;
+    const bool wholly =
+        keys_seen(v, queries.end - 1).begin <= keys.begin && keys_seen(v, queries.begin).end >= keys.end;
+    return wholly ? Seen::wholly : Seen::partly;
+}
+
+}  // namespace
+}  // namespace hone
