@@ -18,11 +18,11 @@ namespace {
 thread_local char last_error[512] = "";
 
 ForwardPlan plan_of(const hone_problem& p, const hone_forward_args& a, const Machine& machine) {
-    return plan_forward(p, a, *activation_info(p.activation), machine);
+    return plan_forward(p, a, *activation_info(p.activation), visibility_of(p), machine);
 }
 
 BackwardPlan plan_of(const hone_problem& p, const hone_backward_args& a, const Machine& machine) {
-    return plan_backward(p, a, *activation_info(p.activation), machine);
+    return plan_backward(p, a, *activation_info(p.activation), visibility_of(p), machine);
 }
 
 Machine machine_for(const hone_problem& p, const Isa& isa) {

@@ -58,10 +58,10 @@ std::int64_t block_keys(const Extents& n, const Tuning& tuning, std::size_t elem
     return std::clamp(round_down(tuning.block_bytes / key_bytes, kSliceKeys), kSliceKeys, tuning.block_keys);
 }
 
-Shape shape_for(const hone_problem& p, const hone_activation_info& info) {
+Shape shape_for(const hone_problem& p, const hone_activation_info& info, const Visibility& visibility) {
     Shape s = {};
     s.n = extents_of(p, info);
-    s.visibility = visibility_of(p);
+    s.visibility = visibility;
     s.keys = p.batch > 0 && p.query_heads > 0 ? keys_seen(s.visibility, Range{0, p.queries}) : Range{0, 0};
     return s;
 }
@@ -151,11 +151,11 @@ std::int64_t balanced_rows(const Shape& s, std::int64_t most, int threads, int t
 
 // How the work is cut.
 ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
-                        const Machine& machine) {
+                        const Visibility& visibility, const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
     const Tuning& tuning = machine.tuning;
     ForwardPlan plan = {};
-    static_cast<Shape&>(plan) = shape_for(p, info);
+    static_cast<Shape&>(plan) = shape_for(p, info, visibility);
     const Extents& n = plan.n;
     plan.joint = info.joint;
     plan.distinct_k = distinct_heads(a.k, n.batch, n.kv_heads);
@@ -186,9 +186,9 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
 }  // namespace
 
 ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
-                         const Machine& machine) {
+                         const Visibility& visibility, const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    ForwardPlan plan = cut_forward(p, a, info, machine);
+    ForwardPlan plan = cut_forward(p, a, info, visibility, machine);
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
     const std::int64_t rows = row_count(n), key_blocks = count(block.key_blocks);
@@ -260,11 +260,12 @@ BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_a
 }
 
 BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
-                          const hone_activation_info& info, const Machine& machine) {
+                          const hone_activation_info& info, const Visibility& visibility,
+                          const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
     const Tuning& tuning = machine.tuning;
     BackwardPlan plan = {};
-    static_cast<Shape&>(plan) = shape_for(p, info);
+    static_cast<Shape&>(plan) = shape_for(p, info, visibility);
     const Extents& n = plan.n;
     plan.block = blocks_for(plan, tuning.backward_rows, block_keys(n, tuning, element), tuning, element);
     plan.in_place = few_rows(n, tuning);
@@ -287,9 +288,10 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
 }  // namespace
 
 BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
-                           const hone_activation_info& info, const Machine& machine) {
+                           const hone_activation_info& info, const Visibility& visibility,
+                           const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    BackwardPlan plan = cut_backward(p, a, info, machine);
+    BackwardPlan plan = cut_backward(p, a, info, visibility, machine);
     const Extents& n = plan.n;
     Regions regions;
     plan.row_constants = regions.take(n.batch * n.query_heads * n.queries, 3 * element);

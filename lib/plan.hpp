@@ -91,8 +91,9 @@ struct BackwardPlan : Shape {
 };
 
 ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
-                         const Machine& machine);
+                         const Visibility& visibility, const Machine& machine);
 BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
-                           const hone_activation_info& info, const Machine& machine);
+                           const hone_activation_info& info, const Visibility& visibility,
+                           const Machine& machine);
 
 }  // namespace hone

@@ -70,7 +70,7 @@ ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation 
     p.activation = activation;
     hone_forward_args a = {};
     a.q = a.k = a.v = a.o = tensor();
-    return plan_forward(p, a, info(p), machine(threads));
+    return plan_forward(p, a, info(p), visibility_of(p), machine(threads));
 }
 
 BackwardPlan backward_plan_of(const Shape& shape, int threads) {
@@ -78,7 +78,7 @@ BackwardPlan backward_plan_of(const Shape& shape, int threads) {
     hone_backward_args a = {};
     a.q = a.k = a.v = a.o = a.dout = tensor();
     a.dq = tensor(shape.sum_dq), a.dk = a.dv = tensor(shape.sum_dkv);
-    return plan_backward(p, a, info(p), machine(threads));
+    return plan_backward(p, a, info(p), visibility_of(p), machine(threads));
 }
 
 // Uniform in 0.8 to 1.2.
