@@ -16,30 +16,29 @@ struct Scores {
 };
 
 // Calls body(c, prepare(c), mask) for each c at which whole vectors of a row begin that hold a seen element.
-// The mask is null where all of them are seen. The next vectors are prepared before body is called for these.
-// Those at the edges come last.
+// The mask tells which; null: all. The next vectors are prepared before body is called for these. Those that
+// are seen in part come last, in one place with the last whole ones: the body is inlined there.
 template <class T, class Prepare, class Body>
 inline void for_seen(Range seen, Prepare prepare, Body body) {
     constexpr int w = Vectors<T>::width;
-    const VectorsMask<T>* const all = nullptr;
     if (empty(seen)) return;
     const Range whole = {round_up(seen.begin, w), round_down(seen.end, w)};
-    if (whole.begin < whole.end) {
-        std::int64_t c = whole.begin;
-        auto prepared = prepare(c);
-        for (; c + w < whole.end; c += w) {
-            const auto next = prepare(c + w);
-            body(c, prepared, all);
-            prepared = next;
-        }
-        body(c, prepared, all);
+    const std::int64_t first = round_down(seen.begin, w), last = round_down(seen.end - 1, w);
+    const std::int64_t last_edge = last < whole.end ? seen.end : last;  // the end where there is none
+    const std::int64_t first_edge = first < whole.begin ? first : last_edge;
+    std::int64_t c = empty(whole) ? first : whole.begin;
+    auto prepared = prepare(c);
+    for (; c + w < whole.end; c += w) {
+        const auto next = prepare(c + w);
+        body(c, prepared, static_cast<const VectorsMask<T>*>(nullptr));
+        prepared = next;
     }
-    const std::int64_t edges[] = {round_down(seen.begin, w), round_down(seen.end - 1, w)};
-#pragma GCC unroll 1
-    for (int e = edges[0] == edges[1]; e < 2; ++e) {
-        if (contains(whole, edges[e])) continue;
-        const VectorsMask<T> mask = elements_in<T>(relative(seen, edges[e]));
-        body(edges[e], prepare(edges[e]), &mask);
+    for (;;) {
+        const VectorsMask<T> mask = elements_in<T>(relative(seen, c));
+        body(c, prepared, &mask);
+        c = contains(whole, c) ? first_edge : c < last_edge ? last_edge : seen.end;
+        if (c == seen.end) return;
+        prepared = prepare(c);
     }
 }
 template <class T, class Body>
