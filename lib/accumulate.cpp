@@ -103,11 +103,11 @@ std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std
 }
 
 template <class T>
-GradientSum<T>::GradientSum(const Accumulator& how, const hone_tensor& gradient, T factor,
+GradientSum<T>::GradientSum(const Accumulator& how, const Target<T>& gradient, T factor,
                             const Tiles<T>& tiles, std::byte* workspace, Meeting meeting)
     : how_(how),
       tiles_(tiles),
-      gradient_(target_of<T>(gradient)),
+      gradient_(gradient),
       sum_(how.copies > 1 ? dense(reinterpret_cast<T*>(workspace + how.copies_at), how) : gradient_),
       lost_(dense(reinterpret_cast<T*>(workspace + how.lost_at), how)),
       factor_(factor),

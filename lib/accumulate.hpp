@@ -115,7 +115,7 @@ template <class T>
 class GradientSum {
   public:
     // The gradient is `factor` times the sum of the contributions. Tasks that may meet wait for their turns.
-    GradientSum(const Accumulator& how, const hone_tensor& gradient, T factor, const Tiles<T>& tiles,
+    GradientSum(const Accumulator& how, const Target<T>& gradient, T factor, const Tiles<T>& tiles,
                 std::byte* workspace, Meeting meeting);
 
     // Waits for the turn, calls body(add), where add(rows) adds for the task, and passes the turn on.

@@ -77,9 +77,9 @@ hone_status call(const hone_problem* problem, const Args* args) {
     }
     const Rounding rounding;
     if (problem->dtype == HONE_FLOAT64)
-        run(call_of<double>(plan, *problem, *args, align(workspace)), isa->f64, *problem, *args);
+        run(call_of<double>(plan, *problem, *args, align(workspace)), isa->f64);
     else
-        run(call_of<float>(plan, *problem, *args, align(workspace)), isa->f32, *problem, *args);
+        run(call_of<float>(plan, *problem, *args, align(workspace)), isa->f32);
     return HONE_OK;
 }
 

@@ -156,6 +156,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     const Tuning& tuning = machine.tuning;
     ForwardPlan plan = {};
     static_cast<Shape&>(plan) = shape_for(p, info, visibility);
+    plan.activation = p.activation;
     const Extents& n = plan.n;
     plan.joint = info.joint;
     plan.distinct_k = distinct_heads(a.k, n.batch, n.kv_heads);
@@ -266,6 +267,7 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
     const Tuning& tuning = machine.tuning;
     BackwardPlan plan = {};
     static_cast<Shape&>(plan) = shape_for(p, info, visibility);
+    plan.activation = p.activation;
     const Extents& n = plan.n;
     plan.block = blocks_for(plan, tuning.backward_rows, block_keys(n, tuning, element), tuning, element);
     plan.in_place = few_rows(n, tuning);

@@ -42,6 +42,7 @@ struct ForwardScratch {
 };
 
 struct ForwardPlan : Shape {
+    int activation;
     Reading reading;
     bool joint;                            // heads are joined under one normaliser
     DistinctHeads distinct_k, distinct_v;  // those that are packed
@@ -74,6 +75,7 @@ struct BackwardScratch {
 };
 
 struct BackwardPlan : Shape {
+    int activation;
     bool in_place;                           // k and v are read where they lie
     bool wants_dbias, wants_dsink;           // dbias: of a shift or a log-prior
     std::int64_t query_block, query_blocks;  // queries whose constants one tile function computes

@@ -88,8 +88,7 @@ auto scratch_of(const Call& call, int thread) {
 
 // The tasks of one forward call.
 template <class T>
-void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, int activation, const Task& task,
-              T* scratch) {
+void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, const Task& task, T* scratch) {
     const ForwardSchedule schedule(call);
     switch (task.work) {
         case Work::pack_keys:
@@ -97,10 +96,10 @@ void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, int activation,
         case Work::pack_values:
             return tiles.pack_values(call, task.head, task.index);
         case Work::attend:
-            return tiles.attend[activation](call, {task.batch, task.head, task.index, task.split}, scratch);
+            return tiles.attend(call, {task.batch, task.head, task.index, task.split}, scratch);
         case Work::join_splits:
             for (std::int64_t row = task.index; row < schedule.joined_rows(task).end; ++row)
-                tiles.join_splits[activation](call, {task.batch, task.head, row}, scratch);
+                tiles.join_splits(call, {task.batch, task.head, row}, scratch);
             return;
         default:
             return tiles.join_heads(call, {task.batch, task.head, schedule.joined_queries(task)});
@@ -111,15 +110,13 @@ void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, int activation,
 template <class T>
 class BackwardTasks {
   public:
-    BackwardTasks(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
-                  const hone_backward_args& a)
+    BackwardTasks(const BackwardCall<T>& call, const Tiles<T>& tiles)
         : call_(call),
           schedule_(call),
           tiles_(tiles),
-          activation_(p.activation),
-          dq_(call.dq, a.dq, call.parameter.scale, tiles, call.workspace, meeting()),
-          dk_(call.dk, a.dk, call.parameter.scale, tiles, call.workspace, meeting()),
-          dv_(call.dv, a.dv, T(1), tiles, call.workspace, meeting()) {}
+          dq_(call.dq, call.gradient.q, call.parameter.scale, tiles, call.workspace, meeting()),
+          dk_(call.dk, call.gradient.k, call.parameter.scale, tiles, call.workspace, meeting()),
+          dv_(call.dv, call.gradient.v, T(1), tiles, call.workspace, meeting()) {}
 
     void run(const Task& task, T* scratch) {
         if (task.work == Work::row_constants)
@@ -136,7 +133,7 @@ class BackwardTasks {
     void row_constants(const Task& task) {
         const Range groups = schedule_.groups(task);
         for (std::int64_t group = groups.begin; group < groups.end; ++group)
-            tiles_.row_constants[activation_](call_, {task.batch, group, schedule_.queries(task)});
+            tiles_.row_constants(call_, {task.batch, group, schedule_.queries(task)});
     }
 
     // The blocks of rows that see the key block pass by, the last one first.
@@ -151,7 +148,7 @@ class BackwardTasks {
                               {scratch + at.dv, scratch + at.dv_sums, block.value_width});
         const Range rows = row_blocks_seeing(call_, task.key_block);
         for (std::int64_t row_block = rows.end - 1; row_block >= rows.begin; --row_block) {
-            tiles_.backward_step[activation_](call_, task, row_block, scratch);
+            tiles_.backward_step(call_, task, row_block, scratch);
             dq.add_step(row_block);
             dk.add_step(row_block);
             dv.add_step(row_block);
@@ -179,18 +176,17 @@ class BackwardTasks {
     const BackwardCall<T>& call_;
     const BackwardSchedule schedule_;
     const Tiles<T>& tiles_;
-    const int activation_;
     const GradientSum<T> dq_, dk_, dv_;
 };
 
 // to[j] = sum over i and l of from[i, j, l].
 template <class T>
-void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::int64_t inner, void* to) {
+void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::int64_t inner, T* to) {
     for (std::int64_t j = 0; j < count; ++j) {
         double sum = 0;
         for (std::int64_t i = 0; i < outer; ++i)
             for (std::int64_t l = 0; l < inner; ++l) sum += from[(i * count + j) * inner + l];
-        static_cast<T*>(to)[j] = static_cast<T>(sum);
+        to[j] = static_cast<T>(sum);
     }
 }
 
@@ -229,30 +225,29 @@ BackwardCall<T> call_of(const BackwardPlan& plan, const hone_problem& p, const h
             source_of<T>(a.dout),
             static_cast<const T*>(a.lse),
             static_cast<const T*>(a.dlse),
+            {target_of<T>(a.dq), target_of<T>(a.dk), target_of<T>(a.dv), static_cast<T*>(a.dsink),
+             static_cast<T*>(a.dlog_prior), static_cast<T*>(a.dshift)},
             workspace};
 }
 
 template <class T>
-void run(const ForwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p, const hone_forward_args&) {
+void run(const ForwardCall<T>& call, const Tiles<T>& tiles) {
     run_tasks(ForwardSchedule(call), call.threads, reinterpret_cast<Counter*>(call.workspace + call.counters),
-              [&](const Task& task, int thread) {
-                  run_task(call, tiles, p.activation, task, scratch_of(call, thread));
-              });
+              [&](const Task& task, int thread) { run_task(call, tiles, task, scratch_of(call, thread)); });
 }
 
 template <class T>
-void run(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
-         const hone_backward_args& a) {
-    BackwardTasks<T> tasks(call, tiles, p, a);
+void run(const BackwardCall<T>& call, const Tiles<T>& tiles) {
+    BackwardTasks<T> tasks(call, tiles);
     run_tasks(BackwardSchedule(call), call.threads,
               reinterpret_cast<Counter*>(call.workspace + call.counters),
               [&](const Task& task, int thread) { tasks.run(task, scratch_of(call, thread)); });
     const Extents& n = call.n;
-    const auto* const dbias_parts = reinterpret_cast<const double*>(call.workspace + call.dbias);
-    const auto* const dsink_parts = reinterpret_cast<const double*>(call.workspace + call.dsink);
-    for (void* dbias : {a.dshift, a.dlog_prior})
-        if (dbias) sum_parts<T>(dbias_parts, n.batch, n.query_heads, count(call.block.key_blocks), dbias);
-    if (a.dsink) sum_parts<T>(dsink_parts, n.batch, group_count(n), call.query_blocks, a.dsink);
+    const auto* const dbias = reinterpret_cast<const double*>(call.workspace + call.dbias);
+    const auto* const dsink = reinterpret_cast<const double*>(call.workspace + call.dsink);
+    for (T* const sum : {call.gradient.shift, call.gradient.log_prior})
+        if (sum) sum_parts(dbias, n.batch, n.query_heads, count(call.block.key_blocks), sum);
+    if (call.gradient.sink) sum_parts(dsink, n.batch, group_count(n), call.query_blocks, call.gradient.sink);
 }
 
 #define INSTANTIATE(T)                                                                                    \
@@ -260,10 +255,8 @@ void run(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem&
                                     std::byte*);                                                          \
     template BackwardCall<T> call_of(const BackwardPlan&, const hone_problem&, const hone_backward_args&, \
                                      std::byte*);                                                         \
-    template void run(const ForwardCall<T>&, const Tiles<T>&, const hone_problem&,                        \
-                      const hone_forward_args&);                                                          \
-    template void run(const BackwardCall<T>&, const Tiles<T>&, const hone_problem&,                       \
-                      const hone_backward_args&);
+    template void run(const ForwardCall<T>&, const Tiles<T>&);                                            \
+    template void run(const BackwardCall<T>&, const Tiles<T>&);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

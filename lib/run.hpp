@@ -20,10 +20,8 @@ BackwardCall<T> call_of(const BackwardPlan& plan, const hone_problem& p, const h
                         std::byte* workspace);
 
 template <class T>
-void run(const ForwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
-         const hone_forward_args& a);
+void run(const ForwardCall<T>& call, const Tiles<T>& tiles);
 template <class T>
-void run(const BackwardCall<T>& call, const Tiles<T>& tiles, const hone_problem& p,
-         const hone_backward_args& a);
+void run(const BackwardCall<T>& call, const Tiles<T>& tiles);
 
 }  // namespace hone

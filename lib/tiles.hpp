@@ -31,6 +31,13 @@ struct ForwardCall : ForwardPlan {
     std::byte* workspace;
 };
 
+// The gradients that are wanted; null ones are not.
+template <class T>
+struct Gradients {
+    Target<T> q, k, v;
+    T *sink, *log_prior, *shift;
+};
+
 template <class T>
 struct BackwardCall : BackwardPlan {
     Parameters<T> parameter;
@@ -38,6 +45,7 @@ struct BackwardCall : BackwardPlan {
     Source<T> q, k, v, o, dout;
     const T* lse;   // [batch, query_heads / group_heads, queries]
     const T* dlse;  // the same shape, or null
+    Gradients<T> gradient;
     std::byte* workspace;
 };
 
@@ -94,19 +102,18 @@ struct Tiles {
     void (*pack_keys)(const ForwardCall<T>&, std::int64_t distinct_head, std::int64_t slice);
     void (*pack_values)(const ForwardCall<T>&, std::int64_t distinct_head, std::int64_t slice);
     // o (and lse) of one block of rows, or what one split of its keys gives to it.
-    void (*attend[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, const AttendTask&, T* scratch);
+    void (*attend)(const ForwardCall<T>&, const AttendTask&, T* scratch);
     // o (and lse) of one row from its splits.
-    void (*join_splits[HONE_ACTIVATION_COUNT])(const ForwardCall<T>&, const RowIndex&, T* scratch);
+    void (*join_splits)(const ForwardCall<T>&, const RowIndex&, T* scratch);
     // Joins the heads of a group under one normaliser.
     void (*join_heads)(const ForwardCall<T>&, const GroupTask&);
 
     // The constants of rows, and their part of dsink: what a normaliser's backward starts from.
-    void (*row_constants[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, const GroupTask&);
+    void (*row_constants)(const BackwardCall<T>&, const GroupTask&);
     // One key block: begin packs it; step finds what one block of rows gives to its dk and dv, and the rows'
     // dq, which is left in scratch; end leaves its dbias.
     void (*backward_begin)(const BackwardCall<T>&, const KeyBlockTask&, T* scratch);
-    void (*backward_step[HONE_ACTIVATION_COUNT])(const BackwardCall<T>&, const KeyBlockTask&,
-                                                 std::int64_t row_block, T* scratch);
+    void (*backward_step)(const BackwardCall<T>&, const KeyBlockTask&, std::int64_t row_block, T* scratch);
     void (*backward_end)(const BackwardCall<T>&, const KeyBlockTask&, T* scratch);
     void (*add[kJoins])(const Addition<T>&);
 };

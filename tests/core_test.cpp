@@ -33,7 +33,7 @@ void run_core(Call<T>& call, const std::string& isa, const Visibility& visibilit
         Storage<std::byte> workspace(plan.bytes, std::byte{0x5a});
         auto planned = call_of<T>(plan, p, args, workspace.data());
         planned.stages = stages;
-        run(planned, *tiles, p, args);
+        run(planned, *tiles);
     };
     const hone_activation_info& info = *activation_info(p.activation);
     if (call.direction == Direction::forward) {

@@ -7,7 +7,7 @@
 //   4. dq = ds k, left for the accumulator
 #pragma once
 
-#include "kernel/normaliser.hpp"
+#include "kernel/activations.hpp"
 #include "kernel/pack.hpp"
 #include "kernel/seen.hpp"
 
@@ -18,6 +18,7 @@ namespace {
 template <class T>
 struct BackwardRows {
     const BackwardCall<T>& call;
+    const RowFunctions<T>& activation;
     const KeyBlockTask& task;
     T* const scratch;
     const Range rows;       // of the kv head
@@ -31,6 +32,7 @@ struct BackwardRows {
 
     BackwardRows(const BackwardCall<T>& call, const KeyBlockTask& task, std::int64_t row_block, T* scratch)
         : call(call),
+          activation(kActivations<T>[call.activation]),
           task(task),
           scratch(scratch),
           rows(rows_of_block(call, row_block)),
@@ -122,80 +124,39 @@ void score_rows(BackwardRows<T>& row) {
     multiply(ByRow<T>{row.dout}, rows, Panels<T>{v, v_stride, n.value_dim, v}, columns, dp, Join::store);
 }
 
-// Step 2 for one row; returns the sum of ds if asked to.
-enum class Sums { none, ds };
-template <class T, class Act, Sums sums>
-[[gnu::noinline, gnu::flatten]] T differentiate(const Scores<T>& row, T* dp,
-                                                const RowConstants<T>& constant) {
-    constexpr int power = NormaliserOf<Act>::kWeightPower;
-    constexpr bool weighs = power == 2 || (power == 1 && Act::takes_weight);
-    static_assert(weighs || Act::slope_factor == 1);
-    Vectors<T> sum(0);
-    T* const s = row.s;
-    const Vectors<T> a(row.scale), b(constant.shift), d(constant.delta);
-    // By half of e^-L twice where a sum normalises, as phi may be near overflow where e^-L is no normal
-    // number; ds is none there either.
-    const Vectors<T> w(constant.weight);
-    const Vectors<T> slope_w((power == 2 ? constant.weight * constant.weight : constant.weight) *
-                             static_cast<T>(Act::slope_factor));
-    const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<true>(argument<Act>(s + c, a, b));
-    };
-    for_seen<T>(row.seen, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
-        Vectors<T> p = Act::value(x), slope = Act::slope(x), ds = load_vectors(dp + c);
-        if constexpr (weighs) {
-            p = w * p;
-            if constexpr (power == 2) p = w * p;
-            slope = slope_w * slope;  // before ds: softplus's weight alone may be near overflow
-        }
-        if constexpr (NormaliserOf<Act>::kDeltaFromOutput) ds = ds - d;
-        ds = seen_or<T>(mask, slope * ds, 0);
-        store(s + c, seen_or<T>(mask, p, 0));
-        store(dp + c, ds);
-        if constexpr (sums == Sums::ds) sum = sum + ds;
-    });
-    clear_unseen(s, row.columns, row.seen);
-    clear_unseen(dp, row.columns, row.seen);
-    return sum_of(sum);
-}
-
-template <class T, class Act>
-T differentiate_row(const BackwardCall<T>& call, const Scores<T>& scores, T* dp,
-                    const RowConstants<T>& constant) {
-    constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
-    if constexpr (Act::normaliser == Normaliser::sum)
-        if (constant.shift != 0)
-            return differentiate<T, activation::Exponential, Sums::none>(scores, dp, constant);
-    if (call.wants_dbias) return differentiate<T, Act, sums>(scores, dp, constant);
-    return differentiate<T, Act, Sums::none>(scores, dp, constant);
+// Step 2 for one row; gives the sum of ds if that is wanted.
+template <class T>
+T differentiate_row(const BackwardRows<T>& row, std::int64_t r, const Scores<T>& scores, T* dp) {
+    const auto differentiate =
+        row.call.wants_dbias ? row.activation.differentiate_and_sum : row.activation.differentiate;
+    return differentiate(scores, dp, row.constant[r]);
 }
 
 // The same between the stages.
-template <class T, class Act>
-[[gnu::noinline]] T differentiate_staged(const BackwardRows<T>& row, std::int64_t r, Scores<T> scores,
-                                         T* dp) {
+template <class T>
+T differentiate_staged(const BackwardRows<T>& row, std::int64_t r, Scores<T> scores, T* dp) {
     const Stages<T>& stages = row.call.stages;
     const ScoreRow at = score_row(row, r);
     KeptScores<T> kept;
     before_activation(stages, at, scores.scale, scores.s, &kept);
     after_activation_backward(stages, at, dp);
     scores.scale = 1;
-    const T sum = differentiate_row<T, Act>(row.call, scores, dp, row.constant[r]);
+    const T sum = differentiate_row(row, r, scores, dp);
     after_activation(stages, at, scores.s);
     before_activation_backward(stages, at, dp, kept);
     return sum;
 }
 
 // Step 2: s -> p, dp -> ds.
-template <class T, class Act>
+template <class T>
 void differentiate_rows(const BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     T *s = row.scratch + call.scratch.scores, *dp = row.scratch + call.scratch.dscores;
     for (std::int64_t r = 0; r < count(row.rows);
          ++r, s += call.block.score_stride, dp += call.block.score_stride) {
         const Scores<T> scores = {s, row.columns, row.seen_columns[r], call.parameter.scale};
-        const T sum = call.stages.count > 0 ? differentiate_staged<T, Act>(row, r, scores, dp)
-                                            : differentiate_row<T, Act>(call, scores, dp, row.constant[r]);
+        const T sum = call.stages.count > 0 ? differentiate_staged(row, r, scores, dp)
+                                            : differentiate_row(row, r, scores, dp);
         if (call.wants_dbias) dbias_of(call, row.scratch)[(row.rows.begin + r) % call.n.heads_per_kv] += sum;
     }
 }
@@ -277,13 +238,13 @@ void add_key_gradients(const BackwardRows<T>& row) {
     }
 }
 
-template <class T, class Act>
+template <class T>
 void backward_step(const BackwardCall<T>& call, const KeyBlockTask& task, std::int64_t row_block,
                    T* scratch) {
     BackwardRows<T> row(call, task, row_block, scratch);
     gather_rows(row);
     score_rows(row);
-    differentiate_rows<T, Act>(row);
+    differentiate_rows(row);
     add_key_gradients(row);
     if (!call.dq.wanted) return;
     const std::int64_t first = row.columns.begin, columns = count(row.columns);

@@ -9,9 +9,9 @@
 // joined before 4: by the task itself, or, where a split of the keys is a task, afterwards.
 #pragma once
 
+#include "kernel/activations.hpp"
 #include "kernel/add.hpp"
 #include "kernel/key_panels.hpp"
-#include "kernel/normaliser.hpp"
 #include "kernel/seen.hpp"
 
 namespace hone {
@@ -21,6 +21,7 @@ namespace {
 template <class T>
 struct ForwardRows {
     const ForwardCall<T>& call;
+    const RowFunctions<T>& activation;
     const AttendTask& task;
     T* const scratch;
     const Range rows;  // of the kv head
@@ -31,7 +32,11 @@ struct ForwardRows {
     RowState<T> state[kMostRows];
 
     ForwardRows(const ForwardCall<T>& call, const AttendTask& task, T* scratch)
-        : call(call), task(task), scratch(scratch), rows(rows_of_block(call, task.row_block)) {}
+        : call(call),
+          activation(kActivations<T>[call.activation]),
+          task(task),
+          scratch(scratch),
+          rows(rows_of_block(call, task.row_block)) {}
 };
 
 // One block of keys of a task, those that some row of the task's sees.
@@ -55,7 +60,7 @@ inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_
 }
 
 // Step 2, and step 3's rescale of o where it has begun.
-template <class T, class Act>
+template <class T>
 void weigh_rows(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
     const ForwardCall<T>& call = row.call;
     const std::int64_t first_key = block.keys.begin, features = call.n.value_dim;
@@ -68,7 +73,7 @@ void weigh_rows(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& stri
                                  nullptr);
             scores.scale = 1;
         }
-        const T worth = NormaliserOf<Act>::template weigh<Act>(scores, row.constant[r], row.state[r]);
+        const T worth = row.activation.weigh(scores, row.constant[r], row.state[r]);
         if (call.stages.count > 0)
             after_activation(call.stages, score_row(row, r, first_key, strip.columns), s);
         if (worth == 1 || block.join == Join::store) continue;
@@ -103,7 +108,7 @@ void add_values(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& stri
 }
 
 // Steps 1 to 3.
-template <class T, class Act>
+template <class T>
 void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
     const ForwardCall<T>& call = row.call;
     const std::int64_t rows = count(strip.rows), first = strip.columns.begin, columns = count(strip.columns);
@@ -114,7 +119,7 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
         const Panels<T> k = {block.panels.k + first / kPanel<T> * k_stride, k_stride, call.n.key_dim,
                              block.panels.v};
         multiply(ByRow<T>{q}, rows, k, columns, s, Join::store);
-        weigh_rows<T, Act>(row, block, strip);
+        weigh_rows(row, block, strip);
         add_values(row, block, strip,
                    Panels<T>{block.panels.v + first * kPanel<T>, call.block.keys * kPanel<T>, columns,
                              block.panels.after});
@@ -125,7 +130,7 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
         multiply_transposed(q, rows, lines_at(k, columns, addresses_of(call.v, at)), call.n.key_dim, s,
                             row.scratch + call.scratch.transposed);
     });
-    weigh_rows<T, Act>(row, block, strip);
+    weigh_rows(row, block, strip);
     with_rows(call.v, at,
               [&](const auto& v) { add_values(row, block, strip, lines_at(v, columns, block.after)); });
 }
@@ -179,18 +184,16 @@ void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
 }
 
 // Steps 1 to 3 over some key blocks. The logit beside the keys' own is counted once, with the first of them.
-template <class T, class Act>
+template <class T>
 void attend_blocks(ForwardRows<T>& row, Range key_blocks) {
     const ForwardCall<T>& call = row.call;
+    const bool first = key_blocks.begin == call.block.key_blocks.begin;
     for (std::int64_t r = 0; r < count(row.rows); ++r) {
         const std::int64_t head = row_at(call.n, row.task.kv_head, row.rows.begin + r).head;
-        const bool first = key_blocks.begin == call.block.key_blocks.begin;
-        row.state[r] =
-            NormaliserOf<Act>::begin(first ? offset_of<T, Act>(call.parameter, head) : -infinity<T>());
+        row.state[r] = first ? row.activation.begin(call.parameter, head) : kNoState<T>;
     }
-    for_strips(row, key_blocks, [&](const KeyBlock<T>& block, const Strip& strip) {
-        attend_strip<T, Act>(row, block, strip);
-    });
+    for_strips(row, key_blocks,
+               [&](const KeyBlock<T>& block, const Strip& strip) { attend_strip(row, block, strip); });
 }
 
 // What some of the keys give to a row.
@@ -201,9 +204,10 @@ struct Partial {
 };
 
 // Adds `part` to `total`, whose o is compensated by `lost`.
-template <class T, class Act>
-void join_partial(const Partial<T>& total, const Partial<T>& part, std::int64_t features, T* lost) {
-    const Worth<T> worth = NormaliserOf<Act>::join(total.state, part.state);
+template <class T>
+void join_partial(const ForwardCall<T>& call, const Partial<T>& total, const Partial<T>& part, T* lost) {
+    const std::int64_t features = call.n.value_dim;
+    const Worth<T> worth = kActivations<T>[call.activation].join(total.state, part.state);
     if (worth.kept != 1) {
         scale_row(total.o, features, worth.kept, total.o);
         scale_row(lost, features, worth.kept, lost);
@@ -213,7 +217,7 @@ void join_partial(const Partial<T>& total, const Partial<T>& part, std::int64_t 
 
 // Steps 1 to 3 over many key blocks: partial sums of kPlainTerms blocks each, the first of which is the total
 // that the others join.
-template <class T, class Act>
+template <class T>
 void attend_partially(ForwardRows<T>& row, Range key_blocks) {
     const ForwardCall<T>& call = row.call;
     const std::int64_t width = call.block.value_width, features = call.n.value_dim;
@@ -221,15 +225,14 @@ void attend_partially(ForwardRows<T>& row, Range key_blocks) {
                     lost = {row.scratch + call.scratch.lost, width};
     RowState<T> total[kMostRows];
     for (std::int64_t kb = key_blocks.begin; kb < key_blocks.end; kb += kPlainTerms) {
-        attend_blocks<T, Act>(row, {kb, smaller(kb + kPlainTerms, key_blocks.end)});
+        attend_blocks(row, {kb, smaller(kb + kPlainTerms, key_blocks.end)});
         for (std::int64_t r = 0; r < count(row.rows); ++r) {
             if (kb == key_blocks.begin) {
                 total[r] = row.state[r];
                 scale_row(row.o.row(r), features, T(1), o.row(r));
                 clear_rows(lost.at(r, 0), 1, features);
             } else {
-                join_partial<T, Act>({total[r], o.row(r)}, {row.state[r], row.o.row(r)}, features,
-                                     lost.row(r));
+                join_partial<T>(call, {total[r], o.row(r)}, {row.state[r], row.o.row(r)}, lost.row(r));
             }
         }
     }
@@ -244,15 +247,15 @@ inline T* head_lse(const ForwardCall<T>& call) {
 }
 
 // Step 4 for one row of the kv head `at`.
-template <class T, class Act>
+template <class T>
 void end_row(const ForwardCall<T>& call, const RowIndex& at, const Partial<T>& row,
              const RowConstants<T>& constant) {
     const auto [query, head] = row_at(call.n, at.head, at.row);
-    const T factor = NormaliserOf<Act>::factor(row.state, constant);
+    const RowFunctions<T>& activation = kActivations<T>[call.activation];
+    const T factor = activation.factor(row.state, constant);
     scale_row(row.o, call.n.value_dim, factor, row_of(call.o, {at.batch, head, query}));
-    if constexpr (Act::normaliser != Normaliser::none)
-        if (T* const lse = head_lse(call))
-            lse[row_index(call.n, at.batch, {query, head})] = NormaliserOf<Act>::lse(row.state);
+    if (T* const lse = head_lse(call); lse && activation.lse)
+        lse[row_index(call.n, at.batch, {query, head})] = activation.lse(row.state);
 }
 
 // What a split gives to a row of a kv head.
@@ -264,13 +267,13 @@ Partial<T> partial_of(const ForwardCall<T>& call, const RowIndex& at, std::int64
             reinterpret_cast<T*>(call.workspace + call.partial_o) + i * call.block.value_width};
 }
 
-template <class T, class Act>
+template <class T>
 RowConstants<T> constants_of(const ForwardCall<T>& call, std::int64_t query, std::int64_t head) {
     const std::int64_t seen = count_seen(call.visibility, query);
-    return NormaliserOf<Act>::template constants<Act>(call.parameter, head, seen);
+    return kActivations<T>[call.activation].constants(call.parameter, head, seen);
 }
 
-template <class T, class Act>
+template <class T>
 void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
     ForwardRows<T> row(call, task, scratch);
     const std::int64_t rows = count(row.rows),
@@ -285,28 +288,28 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
         row.q[r] = scalars_of(call.q, {task.batch, head, query},
                               scratch + call.scratch.q + r * call.block.key_width);
         row.seen[r] = keys_seen(call.visibility, query);
-        row.constant[r] = constants_of<T, Act>(call, query, head);
+        row.constant[r] = constants_of(call, query, head);
     }
-    (needs_compensation(count(key_blocks)) ? attend_partially<T, Act> : attend_blocks<T, Act>)(row,
-                                                                                               key_blocks);
+    needs_compensation(count(key_blocks)) ? attend_partially(row, key_blocks)
+                                          : attend_blocks(row, key_blocks);
     for (std::int64_t r = 0; r < rows; ++r) {
         if (call.splits > 1)
             partial_of(call, index(r), task.split).state = row.state[r];
         else
-            end_row<T, Act>(call, index(r), {row.state[r], row.o.row(r)}, row.constant[r]);
+            end_row<T>(call, index(r), {row.state[r], row.o.row(r)}, row.constant[r]);
     }
 }
 
 // Joins the splits of one row of a kv head.
-template <class T, class Act>
+template <class T>
 void join_splits(const ForwardCall<T>& call, const RowIndex& at, T* scratch) {
     const Matrix<T> lost = {scratch + call.scratch.lost, 0};
     clear_rows(lost, 1, call.n.value_dim);
     const Partial<T> total = partial_of(call, at, 0);
     for (std::int64_t split = 1; split < call.splits; ++split)
-        join_partial<T, Act>(total, partial_of(call, at, split), call.n.value_dim, lost.data);
+        join_partial(call, total, partial_of(call, at, split), lost.data);
     const auto [query, head] = row_at(call.n, at.head, at.row);
-    end_row<T, Act>(call, at, total, constants_of<T, Act>(call, query, head));
+    end_row(call, at, total, constants_of(call, query, head));
 }
 
 }  // namespace

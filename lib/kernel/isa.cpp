@@ -1,6 +1,5 @@
 // isa.cpp: one ISA's table of tile functions. Compiled once per ISA, with that ISA's flags and
 // -DHONE_ARCH=<its name>.
-#include "all_activations.hpp"
 #include "kernel/add.hpp"
 #include "kernel/backward.hpp"
 #include "kernel/forward.hpp"
@@ -25,35 +24,17 @@ constexpr hone_activation_info describe(const char* name) {
 
 template <class T>
 constexpr Tiles<T> tiles() {
-    return {
-        kTuning<T>,
-        pack_keys<T>,
-        pack_values<T>,
-        {
-#define HONE_ACTIVATION(ENUMERATOR, name) attend<T, activation::name>,
-#include "hone/activations.def"
-#undef HONE_ACTIVATION
-        },
-        {
-#define HONE_ACTIVATION(ENUMERATOR, name) join_splits<T, activation::name>,
-#include "hone/activations.def"
-#undef HONE_ACTIVATION
-        },
-        join_heads<T>,
-        {
-#define HONE_ACTIVATION(ENUMERATOR, name) row_constants<T, activation::name>,
-#include "hone/activations.def"
-#undef HONE_ACTIVATION
-        },
-        backward_begin<T>,
-        {
-#define HONE_ACTIVATION(ENUMERATOR, name) backward_step<T, activation::name>,
-#include "hone/activations.def"
-#undef HONE_ACTIVATION
-        },
-        backward_end<T>,
-        {add_rows<T, Join::store>, add_rows<T, Join::add>, add_rows<T, Join::compensate>},
-    };
+    return {kTuning<T>,
+            pack_keys<T>,
+            pack_values<T>,
+            attend<T>,
+            join_splits<T>,
+            join_heads<T>,
+            row_constants<T>,
+            backward_begin<T>,
+            backward_step<T>,
+            backward_end<T>,
+            {add_rows<T, Join::store>, add_rows<T, Join::add>, add_rows<T, Join::compensate>}};
 }
 
 }  // namespace

@@ -1,21 +1,12 @@
 // normaliser.hpp: what a row carries from key block to key block, how two parts of a row join, and what
 // backward needs of it.
 //
-// A normaliser has
-//     begin(offset)       the state of a row before any key; offset: the logit beside the keys' own
-//     weigh(row)          a block of scores -> weights, and the state follows; gives what o so far is worth
-//     join(state, part)   the state of both; gives what the o of each is worth
-//     factor(state)       what o is worth in the end
-//     lse(state)          L
-// and for backward
-//     constants(...)      shift and weight of RowConstants
-//     kDeltaFromOutput    whether delta is do . o; else it is 0
-//     kWeightPower        p = weight^kWeightPower phi
-// One that needs another pass over the scores of a row first takes them from for_scores (forward.hpp), as the
-// pass that weighs does.
+// RowFunctions is the interface. A normaliser that needs another pass over the scores of a row first takes
+// them from for_strips (forward.hpp), as the pass that weighs does; one whose delta is not do . o gives its
+// own to row_constants.hpp.
 #pragma once
 
-#include "kernel/weigh.hpp"
+#include "kernel/differentiate.hpp"
 
 namespace hone {
 namespace {
@@ -25,6 +16,34 @@ template <class T>
 struct Worth {
     T kept, added;
 };
+
+// An activation with its normaliser, as blocks of rows use it. `head` is one of q; `seen` counts keys.
+template <class T>
+struct RowFunctions {
+    // Shift and weight in forward.
+    RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t seen);
+    // The state before any key: what the logit beside the keys' own gives.
+    RowState<T> (*begin)(const Parameters<T>&, std::int64_t head);
+    // A row of scores -> weights, and the state follows; gives what o so far is worth.
+    T (*weigh)(const Scores<T>&, const RowConstants<T>&, RowState<T>&);
+    // The state of both becomes the first's.
+    Worth<T> (*join)(RowState<T>&, const RowState<T>&);
+    // What o is worth in the end; and L, null where there is none.
+    T (*factor)(const RowState<T>&, const RowConstants<T>&);
+    T (*lse)(const RowState<T>&);
+
+    // Shift and weight in backward, from L.
+    RowConstants<T> (*backward_constants)(const Parameters<T>&, const RowLse<T>&, std::int64_t head,
+                                          std::int64_t seen);
+    // s -> p, dp -> ds; gives the sum of ds where the second of them is called.
+    T (*differentiate)(const Scores<T>&, T* dp, const RowConstants<T>&);
+    T (*differentiate_and_sum)(const Scores<T>&, T* dp, const RowConstants<T>&);
+    bool takes_log_prior;
+};
+
+// A row that has seen no key, and no logit beside them.
+template <class T>
+inline constexpr RowState<T> kNoState = {0, -infinity<T>()};
 
 // Takes the maximum of a row to `most`; gives what its o is worth then.
 template <class T>
@@ -38,12 +57,6 @@ inline T raise_maximum(RowState<T>& state, T most) {
 
 // What both that divide by a sum have in common: weights are carried times e^-maximum.
 struct Divided {
-    static constexpr bool kDeltaFromOutput = true;
-
-    template <class T>
-    static RowState<T> begin(T offset) {
-        return {offset == -infinity<T>() ? 0.0 : 1.0, offset};
-    }
     template <class T>
     static Worth<T> join(RowState<T>& state, const RowState<T>& part) {
         const T most = part.maximum > state.maximum ? part.maximum : state.maximum;
@@ -61,16 +74,19 @@ struct Divided {
     static T lse(const RowState<T>& state) {
         return state.maximum + natural_log(static_cast<T>(state.sum));
     }
-    template <class Act, class T>
+    template <class T, class Act>
     static RowConstants<T> constants(const Parameters<T>&, std::int64_t, std::int64_t) {
         return {0, 1, 0};
     }
 };
 
 struct MaximumAndSum : Divided {
-    static constexpr int kWeightPower = 0;
-
-    template <class Act, class T>
+    template <class T, class Act>
+    static RowState<T> begin(const Parameters<T>& parameter, std::int64_t head) {
+        const T offset = Act::offset(parameter, head);
+        return {offset == -infinity<T>() ? 0.0 : 1.0, offset};
+    }
+    template <class T, class Act>
     static T weigh(const Scores<T>& row, const RowConstants<T>&, RowState<T>& state) {
         const T here = row_maximum(row), most = here > state.maximum ? here : state.maximum;
         // Where every score so far is -inf, any finite maximum gives weights of 0.
@@ -80,9 +96,14 @@ struct MaximumAndSum : Divided {
         return worth;
     }
     // The weight e^-L is in the shift.
-    template <class Act, class T>
-    static RowConstants<T> backward_constants(const RowLse<T>& row, T prior) {
-        return {row.shift(prior), 1, 0};
+    template <class T, class Act>
+    static RowConstants<T> backward_constants(const Parameters<T>& parameter, const RowLse<T>& row,
+                                              std::int64_t head, std::int64_t) {
+        return {row.shift(prior_of(parameter, head)), 1, 0};
+    }
+    template <class T, class Act, Sums sums>
+    static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
+        return hone::differentiate<T, Act, sums>(row, dp, constant);
     }
 };
 
@@ -96,14 +117,18 @@ inline constexpr T kLowered = sizeof(T) == 4 ? 66 : 532;  // 3/4 of the exponent
 
 // phi needs no maximum. Rows of which all scores are below Act::exponential_below are taken as exponential.
 struct Sum : Divided {
-    static constexpr int kWeightPower = 2;
+    using Low = activation::Exponential;
 
-    template <class Act, class T>
+    template <class T, class Act>
+    static RowState<T> begin(const Parameters<T>&, std::int64_t) {
+        return kNoState<T>;
+    }
+    template <class T, class Act>
     static T weigh(const Scores<T>& row, const RowConstants<T>& constant, RowState<T>& state) {
         const T here = row_maximum(row);
         T most = here > state.maximum ? here : state.maximum;
         if (most < static_cast<T>(Act::exponential_below))
-            return MaximumAndSum::weigh<activation::Exponential>(row, constant, state);
+            return MaximumAndSum::weigh<T, Low>(row, constant, state);
         T sum = hone::weigh<T, Act>(row, T(0));
         most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
         if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
@@ -111,25 +136,37 @@ struct Sum : Divided {
         state.sum += sum;
         return worth;
     }
-    // The weight is e^(-L/2), which p takes twice; a row that is taken as exponential has a shift, as other
+    // The weight is e^(-L/2), which p takes twice. A row that is taken as exponential has a shift, as other
     // rows have none.
-    template <class Act, class T>
-    static RowConstants<T> backward_constants(const RowLse<T>& row, T prior) {
+    template <class T, class Act>
+    static RowConstants<T> backward_constants(const Parameters<T>& parameter, const RowLse<T>& row,
+                                              std::int64_t head, std::int64_t seen) {
         if (!(row.lse < Act::exponential_below)) return {0, static_cast<T>(natural_exp(-row.lse / 2)), 0};
-        return MaximumAndSum::backward_constants<Act>(row, prior);
+        return MaximumAndSum::backward_constants<T, Low>(parameter, row, head, seen);
+    }
+    template <class T, class Act, Sums sums>
+    static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
+        if (constant.shift != 0) return hone::differentiate<T, Low, sums>(row, dp, constant);
+        return hone::differentiate<T, Act, sums>(row, dp, constant);
     }
 };
 
 // Element-wise: nothing is carried, and rows have a shift and a weight.
 struct None {
-    static constexpr bool kDeltaFromOutput = false;
-    static constexpr int kWeightPower = 1;
-
-    template <class T>
-    static RowState<T> begin(T) {
-        return {};
+    template <class T, class Act>
+    static RowConstants<T> constants(const Parameters<T>& parameter, std::int64_t head, std::int64_t seen) {
+        if (seen == 0) return {0, 0, 0};
+        const double keys = static_cast<double>(seen);
+        const double shift = parameter.shift ? parameter.shift[head] : Act::default_shift(keys);
+        const bool given = Act::takes_weight && parameter.weight != 0;
+        const double weight = given ? parameter.weight : Act::default_weight(keys);
+        return {static_cast<T>(shift), static_cast<T>(weight), 0};
     }
-    template <class Act, class T>
+    template <class T, class Act>
+    static RowState<T> begin(const Parameters<T>&, std::int64_t) {
+        return kNoState<T>;
+    }
+    template <class T, class Act>
     static T weigh(const Scores<T>& row, const RowConstants<T>& constant, RowState<T>&) {
         hone::weigh<T, Act>(row, constant.shift);
         return 1;
@@ -142,41 +179,42 @@ struct None {
     static T factor(const RowState<T>&, const RowConstants<T>& constant) {
         return constant.weight;
     }
-    template <class Act, class T>
-    static RowConstants<T> constants(const Parameters<T>& parameter, std::int64_t head, std::int64_t seen) {
-        if (seen == 0) return {0, 0, 0};
-        const double keys = static_cast<double>(seen);
-        const double shift = parameter.shift ? parameter.shift[head] : Act::default_shift(keys);
-        const bool given = Act::takes_weight && parameter.weight != 0;
-        return {static_cast<T>(shift), static_cast<T>(given ? parameter.weight : Act::default_weight(keys)),
-                0};
+    template <class T, class Act>
+    static RowConstants<T> backward_constants(const Parameters<T>& parameter, const RowLse<T>&,
+                                              std::int64_t head, std::int64_t seen) {
+        return constants<T, Act>(parameter, head, seen);
+    }
+    template <class T, class Act, Sums sums>
+    static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
+        return hone::differentiate<T, Act, sums>(row, dp, constant);
     }
 };
 
-template <Normaliser normaliser>
-struct NormaliserNamed;
-template <>
-struct NormaliserNamed<Normaliser::maximum_and_sum> {
-    using Type = MaximumAndSum;
-};
-template <>
-struct NormaliserNamed<Normaliser::sum> {
-    using Type = Sum;
-};
-template <>
-struct NormaliserNamed<Normaliser::none> {
-    using Type = None;
-};
-template <class Act>
-using NormaliserOf = typename NormaliserNamed<Act::normaliser>::Type;
+template <class T, class Act, class N>
+constexpr RowFunctions<T> row_functions_with() {
+    T (*lse)(const RowState<T>&) = nullptr;
+    if constexpr (Act::normaliser != Normaliser::none) lse = N::template lse<T>;
+    constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
+    return {N::template constants<T, Act>,
+            N::template begin<T, Act>,
+            N::template weigh<T, Act>,
+            N::template join<T>,
+            N::template factor<T>,
+            lse,
+            N::template backward_constants<T, Act>,
+            N::template differentiate<T, Act, Sums::none>,
+            N::template differentiate<T, Act, sums>,
+            Act::takes_log_prior};
+}
 
-// The logit beside the keys' own in the normaliser of one head.
 template <class T, class Act>
-inline T offset_of(const Parameters<T>& parameter, std::int64_t head) {
+constexpr RowFunctions<T> row_functions() {
     if constexpr (Act::normaliser == Normaliser::maximum_and_sum)
-        return Act::offset(parameter, head);
+        return row_functions_with<T, Act, MaximumAndSum>();
+    else if constexpr (Act::normaliser == Normaliser::sum)
+        return row_functions_with<T, Act, Sum>();
     else
-        return -infinity<T>();
+        return row_functions_with<T, Act, None>();
 }
 
 }  // namespace

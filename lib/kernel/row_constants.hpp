@@ -1,7 +1,7 @@
 // row_constants.hpp: the start of backward: the constants of each row, and the gradient of the sink.
 #pragma once
 
-#include "kernel/normaliser.hpp"
+#include "kernel/activations.hpp"
 #include "kernel/rows.hpp"
 
 namespace hone {
@@ -44,51 +44,49 @@ template <class T>
     return {logits.sum().value(), logits.largest()};
 }
 
-// What dp is compared with: delta_i = sum over the group's heads of do_i . o_i, less dlse_i.
-template <class T, class Act>
+// What dp is compared with: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. A row that sees
+// no key has a constant o.
+template <class T>
 inline double delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group,
                        std::int64_t query) {
     const Extents& n = call.n;
     double delta = 0;
-    if (NormaliserOf<Act>::kDeltaFromOutput && count_seen(call.visibility, query) > 0)  // else o is constant
+    if (count_seen(call.visibility, query) > 0)
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head)
             delta += dot(call.dout, {batch, head, query}, call.o, {batch, head, query}, n.value_dim);
     return call.dlse ? delta - call.dlse[group_row_index(n, batch, group, query)] : delta;
 }
 
-template <class T, class Act>
+template <class T>
 void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
     const Extents& n = call.n;
     const auto [batch, group, queries] = task;
-    RowConstants<T>* const constants =
-        reinterpret_cast<RowConstants<T>*>(call.workspace + call.row_constants);
-    const bool huge = Act::takes_log_prior && has_huge_logit(call, group);
+    const RowFunctions<T>& activation = kActivations<T>[call.activation];
+    auto* const constants = reinterpret_cast<RowConstants<T>*>(call.workspace + call.row_constants);
+    const bool normalised = activation.lse != nullptr;
+    const bool huge = activation.takes_log_prior && has_huge_logit(call, group);
     double dsink = 0;
     for (std::int64_t query = queries.begin; query < queries.end; ++query) {
-        const double delta = delta_of<T, Act>(call, batch, group, query);
+        double delta = 0;
         RowLse<T> row = {};
-        if constexpr (Act::normaliser != Normaliser::none) {
+        if (normalised) {
+            delta = delta_of(call, batch, group, query);
             const T lse = call.lse[group_row_index(n, batch, group, query)];
             row = huge && lse != -infinity<T>() ? lse_from_scores(call, batch, group, query)
                                                 : RowLse<T>{lse, 0};
         }
-        if constexpr (Act::takes_sink)
-            if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
+        if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
+        const std::int64_t seen = count_seen(call.visibility, query);
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
             RowConstants<T>& of_row = constants[row_index(n, batch, {query, head})];
-            if constexpr (Act::normaliser != Normaliser::none)
-                of_row =
-                    NormaliserOf<Act>::template backward_constants<Act>(row, prior_of(call.parameter, head));
-            else
-                of_row = NormaliserOf<Act>::template constants<Act>(call.parameter, head,
-                                                                    count_seen(call.visibility, query));
+            of_row = activation.backward_constants(call.parameter, row, head, seen);
             of_row.delta = static_cast<T>(delta);
         }
     }
-    if (call.wants_dsink)
-        reinterpret_cast<double*>(call.workspace +
-                                  call.dsink)[(batch * group_count(n) + group) * call.query_blocks +
-                                              queries.begin / call.query_block] = dsink;
+    if (!call.wants_dsink) return;
+    auto* const parts = reinterpret_cast<double*>(call.workspace + call.dsink);
+    const std::int64_t query_block = queries.begin / call.query_block;
+    parts[(batch * group_count(n) + group) * call.query_blocks + query_block] = dsink;
 }
 
 }  // namespace
