@@ -59,27 +59,50 @@ inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_
     return {row.task.batch, head, query, first_key, common(relative(row.seen[r], first_key), columns)};
 }
 
-// Step 2, and step 3's rescale of o where it has begun.
+// Step 2, between the stages one row at a time: it stays in L1.
 template <class T>
-void weigh_rows(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
+void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip, T* worth) {
     const ForwardCall<T>& call = row.call;
-    const std::int64_t first_key = block.keys.begin, features = call.n.value_dim;
-    T* s = row.scratch + call.scratch.scores;
-    for (std::int64_t r = strip.rows.begin; r < strip.rows.end; ++r, s += call.block.score_stride) {
-        Scores<T> scores = {s, strip.columns, common(relative(row.seen[r], first_key), strip.columns),
-                            call.parameter.scale};
-        if (call.stages.count > 0) {
-            before_activation<T>(call.stages, score_row(row, r, first_key, strip.columns), scores.scale, s,
-                                 nullptr);
-            scores.scale = 1;
-        }
-        const T worth = row.activation.weigh(scores, row.constant[r], row.state[r]);
-        if (call.stages.count > 0)
-            after_activation(call.stages, score_row(row, r, first_key, strip.columns), s);
-        if (worth == 1 || block.join == Join::store) continue;
-        T* const o = row.o.row(r);
-        for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(worth));
+    const Matrix<T> s = {row.scratch + call.scratch.scores, call.block.score_stride};
+    const std::int64_t first = strip.rows.begin;
+    ScoreRows<T> rows = {count(strip.rows),
+                         s,
+                         strip.columns,
+                         block.keys.begin,
+                         call.parameter.scale,
+                         row.seen + first,
+                         row.constant + first,
+                         row.state + first,
+                         worth};
+    if (call.stages.count == 0) return row.activation.weigh(rows);
+    const std::int64_t all = rows.rows;
+    rows.rows = 1, rows.scale = 1;
+    for (std::int64_t r = 0; r < all; ++r, rows.s.data += s.stride) {
+        const ScoreRow at = score_row(row, first + r, block.keys.begin, strip.columns);
+        before_activation<T>(call.stages, at, call.parameter.scale, rows.s.data, nullptr);
+        row.activation.weigh(rows);
+        after_activation(call.stages, at, rows.s.data);
+        ++rows.seen, ++rows.constant, ++rows.state, ++rows.worth;
     }
+}
+
+// Step 3's rescale of o.
+template <class T>
+void scale_output(ForwardRows<T>& row, const Strip& strip, const T* worth) {
+    const std::int64_t features = row.call.n.value_dim;
+    for (std::int64_t r = strip.rows.begin; r < strip.rows.end; ++r, ++worth) {
+        if (*worth == 1) continue;
+        T* const o = row.o.row(r);
+        for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(*worth));
+    }
+}
+
+// Step 2, and o is worth what it is then, where it has begun.
+template <class T>
+void weigh(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
+    T worth[kMostRows];
+    weigh_strip(row, block, strip, worth);
+    if (block.join != Join::store) scale_output(row, strip, worth);
 }
 
 // Step 3: o (+)= p v, v being the lines of the strip's columns.
@@ -119,7 +142,7 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
         const Panels<T> k = {block.panels.k + first / kPanel<T> * k_stride, k_stride, call.n.key_dim,
                              block.panels.v};
         multiply(ByRow<T>{q}, rows, k, columns, s, Join::store);
-        weigh_rows(row, block, strip);
+        weigh(row, block, strip);
         add_values(row, block, strip,
                    Panels<T>{block.panels.v + first * kPanel<T>, call.block.keys * kPanel<T>, columns,
                              block.panels.after});
@@ -130,7 +153,7 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
         multiply_transposed(q, rows, lines_at(k, columns, addresses_of(call.v, at)), call.n.key_dim, s,
                             row.scratch + call.scratch.transposed);
     });
-    weigh_rows(row, block, strip);
+    weigh(row, block, strip);
     with_rows(call.v, at,
               [&](const auto& v) { add_values(row, block, strip, lines_at(v, columns, block.after)); });
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernel/differentiate.hpp"
+#include "kernel/product.hpp"
 
 namespace hone {
 namespace {
@@ -17,6 +18,20 @@ struct Worth {
     T kept, added;
 };
 
+// Some rows of a block of scores, columns of one key block, and what each of them carries.
+template <class T>
+struct ScoreRows {
+    std::int64_t rows;
+    Matrix<T> s;  // from column 0 on
+    Range columns;
+    std::int64_t first_key;  // of column 0
+    T scale;
+    const Range* seen;  // keys
+    const RowConstants<T>* constant;
+    RowState<T>* state;
+    T* worth;  // what o so far is worth afterwards
+};
+
 // An activation with its normaliser, as blocks of rows use it. `head` is one of q; `seen` counts keys.
 template <class T>
 struct RowFunctions {
@@ -24,8 +39,8 @@ struct RowFunctions {
     RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t seen);
     // The state before any key: what the logit beside the keys' own gives.
     RowState<T> (*begin)(const Parameters<T>&, std::int64_t head);
-    // A row of scores -> weights, and the state follows; gives what o so far is worth.
-    T (*weigh)(const Scores<T>&, const RowConstants<T>&, RowState<T>&);
+    // Scores -> weights; the states follow.
+    void (*weigh)(const ScoreRows<T>&);
     // The state of both becomes the first's.
     Worth<T> (*join)(RowState<T>&, const RowState<T>&);
     // What o is worth in the end; and L, null where there is none.
@@ -191,13 +206,22 @@ struct None {
 };
 
 template <class T, class Act, class N>
+void weigh_rows(const ScoreRows<T>& of) {
+    for (std::int64_t r = 0; r < of.rows; ++r) {
+        const Range seen = common(relative(of.seen[r], of.first_key), of.columns);
+        of.worth[r] =
+            N::template weigh<T, Act>({of.s.row(r), of.columns, seen, of.scale}, of.constant[r], of.state[r]);
+    }
+}
+
+template <class T, class Act, class N>
 constexpr RowFunctions<T> row_functions_with() {
     T (*lse)(const RowState<T>&) = nullptr;
     if constexpr (Act::normaliser != Normaliser::none) lse = N::template lse<T>;
     constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
     return {N::template constants<T, Act>,
             N::template begin<T, Act>,
-            N::template weigh<T, Act>,
+            weigh_rows<T, Act, N>,
             N::template join<T>,
             N::template factor<T>,
             lse,
