@@ -66,10 +66,12 @@ std::string Case::name() const {
 }
 
 hone_problem make_problem(const Shape& shape, hone_activation activation, hone_dtype dtype) {
-    hone_problem problem = hone_problem_default();
+    hone_problem problem;
+    check(hone_problem_init(&problem, sizeof problem));
     problem.dtype = dtype;
     problem.activation = activation;
-    problem.mask = shape.variant == Variant::causal ? HONE_MASK_CAUSAL_BOTTOM_RIGHT : HONE_MASK_NONE;
+    problem.flags = shape.variant == Variant::causal ? HONE_CAUSAL : 0;
+    problem.alignment = HONE_BOTTOM_RIGHT;
     problem.batch = shape.batch;
     problem.query_heads = shape.query_heads;
     problem.kv_heads = shape.kv_heads;
@@ -118,7 +120,7 @@ std::vector<Case> all_cases() {
     std::vector<Case> cases;
     for (const Shape& shape : shapes())
         for (const hone_dtype dtype : {HONE_FLOAT32, HONE_FLOAT64})
-            for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a)
+            for (int a = 0; a < hone_activation_count(); ++a)
                 for (const Direction direction : {Direction::forward, Direction::backward})
                     for (const std::string& isa : available_isas())
                         for (const int threads : thread_counts())

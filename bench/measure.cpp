@@ -86,7 +86,7 @@ class Call {
 
     std::size_t workspace_bytes() const { return workspace_.size(); }
 
-    const Outputs<T> outputs;
+    Outputs<T> outputs;
 
   private:
     Direction direction_;

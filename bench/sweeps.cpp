@@ -20,7 +20,7 @@ struct Sweep {
 
 std::vector<hone_activation> every_activation() {
     std::vector<hone_activation> all;
-    for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a) all.push_back(hone_activation(a));
+    for (int a = 0; a < hone_activation_count(); ++a) all.push_back(hone_activation(a));
     return all;
 }
 

@@ -136,7 +136,7 @@ void Table::Finalize() {
     show("");
     std::ostream& out = GetOutputStream();
     print_header(out);
-    for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a) print_row(out, hone_activation(a));
+    for (int a = 0; a < hone_activation_count(); ++a) print_row(out, hone_activation(a));
     out.flush();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <hone/hone.hpp>
 #include <limits>
 #include <vector>
 
@@ -32,9 +33,14 @@ struct Tensor {
         return data.data() + ((b * heads + h) * rows + i) * dim;
     }
 
-    // As the library sees it; inputs are never written.
-    hone_tensor view() const {
-        hone_tensor t = hone_bhnd(data.empty() ? nullptr : const_cast<T*>(data.data()), heads, rows, dim);
+    // As the library sees it, to be read or written.
+    hone_const_tensor input() const {
+        hone_const_tensor t = hone_const_bhnd(data.empty() ? nullptr : data.data(), heads, rows, dim);
+        if (broadcast) t.batch_stride = 0;
+        return t;
+    }
+    hone_tensor output() {
+        hone_tensor t = hone_bhnd(data.empty() ? nullptr : data.data(), heads, rows, dim);
         if (broadcast) t.batch_stride = 0;
         return t;
     }
@@ -55,7 +61,7 @@ struct Inputs {
     Tensor<T> q, k, v, dout, o;
     std::vector<T> lse, dlse;
 
-    hone_tensor values() const { return v.data.empty() ? k.view() : v.view(); }
+    hone_const_tensor values() const { return v.data.empty() ? k.input() : v.input(); }
 };
 
 // Of the direction's outputs, those that the case asks for.
@@ -78,32 +84,32 @@ template <class T>
 Outputs<T> make_outputs(const Inputs<T>& inputs, Direction direction);
 
 template <class T>
-hone_forward_args forward_args(const Inputs<T>& inputs, const Outputs<T>& outputs) {
-    hone_forward_args args = {};
-    args.size = sizeof(args);
-    args.q = inputs.q.view();
-    args.k = inputs.k.view();
+hone_forward_args forward_args(const Inputs<T>& inputs, Outputs<T>& outputs) {
+    hone_forward_args args;
+    check(hone_forward_args_init(&args, sizeof args));
+    args.q = inputs.q.input();
+    args.k = inputs.k.input();
     args.v = inputs.values();
-    args.o = outputs.o.view();
+    args.o = outputs.o.output();
     return args;
 }
 
 template <class T>
-hone_backward_args backward_args(const Inputs<T>& inputs, const Outputs<T>& outputs) {
-    hone_backward_args args = {};
-    args.size = sizeof(args);
-    args.q = inputs.q.view();
-    args.k = inputs.k.view();
+hone_backward_args backward_args(const Inputs<T>& inputs, Outputs<T>& outputs) {
+    hone_backward_args args;
+    check(hone_backward_args_init(&args, sizeof args));
+    args.q = inputs.q.input();
+    args.k = inputs.k.input();
     args.v = inputs.values();
-    args.dout = inputs.dout.view();
+    args.dout = inputs.dout.input();
     if (inputs.activation.normalised) {
-        args.o = inputs.o.view();
+        args.o = inputs.o.input();
         args.lse = inputs.lse.data();
         if (!inputs.dlse.empty()) args.dlse = inputs.dlse.data();
     }
-    args.dq = outputs.dq.view();
-    args.dk = outputs.dk.view();
-    args.dv = outputs.dv.view();
+    args.dq = outputs.dq.output();
+    args.dk = outputs.dk.output();
+    args.dv = outputs.dv.output();
     return args;
 }
 

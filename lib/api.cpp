@@ -1,10 +1,12 @@
-// api.cpp: the public calls: validate, plan, find the workspace, dispatch, run.
+// api.cpp: the public calls: accept, validate, plan, find the workspace, dispatch, run.
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
+#include "accept.hpp"
 #include "dispatch.hpp"
 #include "error.hpp"
 #include "plan.hpp"
@@ -44,53 +46,67 @@ struct Free {
     void operator()(void* memory) const { std::free(memory); }
 };
 
-template <class Plan>
+// A call that is valid but for its memory.
+template <class Args, class Plan>
 struct Prepared {
+    hone_problem problem;
+    Args args;
     const Isa* isa;
     Plan plan;
 };
 
-// Validates the shapes, chooses the ISA, and plans.
+// Takes the caller's structs, validates their shapes, chooses the ISA, and plans.
 template <class Args, class Plan>
-hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Plan>* prepared) {
+hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Args, Plan>* call) {
     hone_status status;
-    if ((status = validate_shapes(problem, args)) || (status = choose_isa(problem->isa, &prepared->isa)))
+    if ((status = accept(problem, &call->problem)) || (status = accept(args, &call->args)) ||
+        (status = validate_shapes(call->problem, call->args)) ||
+        (status = choose_isa(call->problem.isa, &call->isa)))
         return status;
-    prepared->plan = plan_of(*problem, *args, machine_for(*problem, *prepared->isa));
+    call->plan = plan_of(call->problem, call->args, machine_for(call->problem, *call->isa));
     return HONE_OK;
 }
 
 template <class Plan, class Args>
 hone_status call(const hone_problem* problem, const Args* args) {
-    Prepared<Plan> prepared;
-    hone_status status = prepare(problem, args, &prepared);
-    if (status != HONE_OK) return status;
-    const auto& [isa, plan] = prepared;
-    const std::size_t needed = needed_bytes(plan);
-    if ((status = validate_memory(*problem, *args, needed))) return status;
+    Prepared<Args, Plan> call;
+    if (const hone_status status = prepare(problem, args, &call); status != HONE_OK) return status;
+    const std::size_t needed = needed_bytes(call.plan);
+    if (const hone_status status = validate_memory(call.problem, call.args, needed); status != HONE_OK)
+        return status;
     std::unique_ptr<void, Free> own;
-    void* workspace = args->workspace;
+    void* workspace = call.args.workspace;
     if (!workspace) {
         own.reset(std::malloc(needed));
         if (!own) return fail(HONE_OUT_OF_MEMORY, "workspace: its %zu bytes could not be allocated", needed);
         workspace = own.get();
     }
     const Rounding rounding;
-    if (problem->dtype == HONE_FLOAT64)
-        run(call_of<double>(plan, *problem, *args, align(workspace)), isa->f64);
+    if (call.problem.dtype == HONE_FLOAT64)
+        run(call_of<double>(call.plan, call.problem, call.args, align(workspace)), call.isa->f64);
     else
-        run(call_of<float>(plan, *problem, *args, align(workspace)), isa->f32);
+        run(call_of<float>(call.plan, call.problem, call.args, align(workspace)), call.isa->f32);
     return HONE_OK;
 }
 
 template <class Plan, class Args>
 hone_status workspace(const hone_problem* problem, const Args* args, std::size_t* bytes) {
     if (!bytes) return fail(HONE_INVALID_ARGUMENT, "bytes: is NULL; should point to a size_t");
-    Prepared<Plan> prepared;
-    const hone_status status = prepare(problem, args, &prepared);
-    if (status == HONE_OK) *bytes = needed_bytes(prepared.plan);
+    Prepared<Args, Plan> call;
+    const hone_status status = prepare(problem, args, &call);
+    if (status == HONE_OK) *bytes = needed_bytes(call.plan);
     return status;
 }
+
+hone_status no_activation(std::int32_t activation) {
+    return fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d", activation,
+                kActivationCount - 1);
+}
+
+#define HONE_ACTIVATION(ENUMERATOR, name) \
+    static_assert(int{HONE_##ENUMERATOR} == int{kNumber_##name}, "hone.h and activations.def differ");
+#include "hone/activations.def"
+#undef HONE_ACTIVATION
 
 }  // namespace
 
@@ -128,15 +144,26 @@ const char* hone_last_error(void) {
     return hone::last_error;
 }
 
+int32_t hone_activation_count(void) {
+    return hone::kActivationCount;
+}
+
 hone_status hone_describe_activation(int32_t activation, hone_activation_info* info) {
-    if (!info)
-        return hone::fail(HONE_INVALID_ARGUMENT, "info: is NULL; should point to a hone_activation_info");
     const hone_activation_info* known = hone::activation_info(activation);
-    if (!known)
-        return hone::fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d",
-                          activation, HONE_ACTIVATION_COUNT - 1);
-    *info = *known;
-    return HONE_OK;
+    return known ? hone::give(*known, info) : hone::no_activation(activation);
+}
+
+hone_status hone_activation_by_name(const char* name, int32_t* activation) {
+    if (!name || !activation)
+        return hone::fail(HONE_INVALID_ARGUMENT, "%s: is NULL; should point to %s",
+                          name ? "activation" : "name", name ? "an int32_t" : "a name");
+    for (int32_t a = 0; a < hone::kActivationCount; ++a) {
+        if (std::strcmp(name, hone::activation_info(a)->name) != 0) continue;
+        *activation = a;
+        return HONE_OK;
+    }
+    return hone::fail(HONE_INVALID_ARGUMENT, "name: is '%s'; should be that of an activation, as '%s'", name,
+                      hone::activation_info(0)->name);
 }
 
 const char* hone_version(void) {

@@ -103,7 +103,7 @@ hone_status choose_isa(const char* name, const Isa** isa) {
 }
 
 const hone_activation_info* activation_info(int activation) {
-    if (activation < 0 || activation >= HONE_ACTIVATION_COUNT) return nullptr;
+    if (activation < 0 || activation >= kActivationCount) return nullptr;
     return &kRows[0].kernels->info[activation];
 }
 

@@ -2,6 +2,7 @@
 #include "operands.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace hone {
 namespace {
@@ -11,6 +12,12 @@ std::int64_t magnitude(std::int64_t x) {
 }
 
 }  // namespace
+
+hone_const_tensor as_const(const hone_tensor& t) {
+    hone_const_tensor c = {t.data, t.batch_stride, t.head_stride, t.row_stride, t.dtype, t.reserved_0, {}};
+    std::copy(std::begin(t.reserved), std::end(t.reserved), c.reserved);
+    return c;
+}
 
 std::int64_t element_size(const hone_problem& p) {
     return p.dtype == HONE_FLOAT64 ? 8 : 4;
@@ -37,12 +44,12 @@ Footprint Operand::footprint() const {
     return memory;
 }
 
-Operand query_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
+Operand query_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                       std::int64_t features) {
     return {name, tensor, {p.batch, p.query_heads, p.queries}, features, element_size(p)};
 }
 
-Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
+Operand key_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                     std::int64_t features) {
     return {name, tensor, {p.batch, p.kv_heads, p.keys}, features, element_size(p)};
 }

@@ -18,7 +18,7 @@ struct Span {
 // A tensor of the call with its extents.
 struct Operand {
     const char* name;
-    hone_tensor tensor;
+    hone_const_tensor tensor;
     std::int64_t extent[3];  // batch, heads, rows
     std::int64_t features;
     std::int64_t element_size;
@@ -33,10 +33,16 @@ struct Operand {
     Span span() const { return {name, footprint()}; }
 };
 
-Operand query_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
+Operand query_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                       std::int64_t features);
-Operand key_operand(const char* name, const hone_problem& p, const hone_tensor& tensor,
+Operand key_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                     std::int64_t features);
+
+// With all that the fields say, the reserved ones too.
+hone_const_tensor as_const(const hone_tensor& tensor);
+inline const hone_const_tensor& as_const(const hone_const_tensor& tensor) {
+    return tensor;
+}
 
 // The bytes of one element.
 std::int64_t element_size(const hone_problem& p);

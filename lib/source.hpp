@@ -50,7 +50,7 @@ struct RowAddresses {
 namespace {
 
 template <class T>
-inline Source<T> source_of(const hone_tensor& t) {
+inline Source<T> source_of(const hone_const_tensor& t) {
     return {t.data, t.batch_stride, t.head_stride, t.row_stride};
 }
 template <class T>
@@ -58,7 +58,7 @@ inline Target<T> target_of(const hone_tensor& t) {
     return {static_cast<T*>(t.data), t.batch_stride, t.head_stride, t.row_stride};
 }
 
-inline DistinctHeads distinct_heads(const hone_tensor& t, std::int64_t batch, std::int64_t heads) {
+inline DistinctHeads distinct_heads(const hone_const_tensor& t, std::int64_t batch, std::int64_t heads) {
     return {t.batch_stride == 0 ? smaller(batch, 1) : batch, t.head_stride == 0 ? smaller(heads, 1) : heads};
 }
 inline std::int64_t count(const DistinctHeads& d) {
@@ -101,7 +101,7 @@ inline RowAddresses addresses_of(const Source<T>& source, const RowIndex& at) {
 
 // A row as scalars of the kernel: where it lies if it is stored as such, else converted into `room`, which
 // has room_for_scalars elements for so many.
-inline std::int64_t room_for_scalars(const hone_tensor&, std::int64_t) {
+inline std::int64_t room_for_scalars(const hone_const_tensor&, std::int64_t) {
     return 0;
 }
 template <class T>

@@ -11,6 +11,14 @@
 
 namespace hone {
 
+// The activations are numbered as activations.def lists them.
+enum : int {
+#define HONE_ACTIVATION(ENUMERATOR, name) kNumber_##name,
+#include "hone/activations.def"
+#undef HONE_ACTIVATION
+    kActivationCount
+};
+
 template <class T>
 struct Parameters {
     const T* sink;       // [query_heads / group_heads] or null
@@ -122,7 +130,7 @@ struct Tiles {
 struct Isa {
     Tiles<float> f32;
     Tiles<double> f64;
-    hone_activation_info info[HONE_ACTIVATION_COUNT];
+    hone_activation_info info[kActivationCount];
 };
 
 }  // namespace hone

@@ -69,16 +69,21 @@ bool finite_in(std::int32_t dtype, double value) {
 hone_status check_options(const hone_problem& p, const hone_activation_info& info) {
     if (p.dtype != HONE_FLOAT32 && p.dtype != HONE_FLOAT64)
         return fail(HONE_INVALID_ARGUMENT, "dtype: is %d; should be HONE_FLOAT32 or HONE_FLOAT64", p.dtype);
-    if (p.mask < HONE_MASK_NONE || p.mask > HONE_MASK_CAUSAL_BOTTOM_RIGHT)
-        return fail(HONE_INVALID_ARGUMENT, "mask: is %d; should be a hone_mask, 0 to %d", p.mask,
-                    HONE_MASK_CAUSAL_BOTTOM_RIGHT);
+    if (p.flags & ~std::uint32_t{HONE_CAUSAL})
+        return fail(HONE_INVALID_ARGUMENT, "flags: is %#x; should be HONE_CAUSAL or 0", p.flags);
+    if (p.alignment < HONE_TOP_LEFT || p.alignment > HONE_BOTTOM_RIGHT)
+        return fail(HONE_INVALID_ARGUMENT, "alignment: is %d; should be HONE_TOP_LEFT or HONE_BOTTOM_RIGHT",
+                    p.alignment);
+    if (p.reserved != 0)
+        return fail(HONE_INVALID_ARGUMENT, "problem.reserved: is %d; should be 0", p.reserved);
     if (p.threads < 0)
         return fail(HONE_INVALID_ARGUMENT, "threads: is %d; should be 0 (OpenMP's default) or more",
                     p.threads);
     if (!finite_in(p.dtype, p.scale))
         return fail(HONE_INVALID_ARGUMENT, "scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
-    if (info.takes_softmax_n && !(p.softmax_n >= 0 && std::isfinite(p.softmax_n)))
-        return fail(HONE_INVALID_ARGUMENT, "softmax_n: is %g; should be finite and at least 0", p.softmax_n);
+    if (info.takes_softmax_n && !(p.softmax_n > 0 && std::isfinite(p.softmax_n)))
+        return fail(HONE_INVALID_ARGUMENT, "softmax_n: is %g; should be finite and above 0, or 0 for 1",
+                    p.softmax_n);
     if (!finite_in(p.dtype, 2 * p.weight))  // a slope has a factor of less than 2
         return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be finite, 0 for the default", p.weight);
     if (!info.takes_weight && p.weight != 0)
@@ -95,23 +100,29 @@ hone_status check_options(const hone_problem& p, const hone_activation_info& inf
     return HONE_OK;
 }
 
-hone_status check_problem(const hone_problem* p) {
-    if (!p) return fail(HONE_INVALID_ARGUMENT, "problem: is NULL; should be a hone_problem");
-    if (p->size != sizeof(hone_problem))
-        return fail(HONE_INVALID_ARGUMENT, "problem.size: is %zu; should be sizeof(hone_problem), %zu",
-                    p->size, sizeof(hone_problem));
-    const hone_activation_info* info = activation_info(p->activation);
+hone_status check_problem(const hone_problem& p) {
+    const hone_activation_info* info = activation_info(p.activation);
     if (!info)
         return fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d",
-                    p->activation, HONE_ACTIVATION_COUNT - 1);
-    if (const hone_status status = check_sizes(*p); status != HONE_OK) return status;
-    return check_options(*p, *info);
+                    p.activation, kActivationCount - 1);
+    if (const hone_status status = check_sizes(p); status != HONE_OK) return status;
+    return check_options(p, *info);
 }
 
 // A parameter, or its gradient, that only some activations have.
 hone_status check_taken(const char* name, const void* pointer, bool taken, const hone_activation_info& info) {
     if (!pointer || taken) return HONE_OK;
     return fail(HONE_INVALID_ARGUMENT, "%s: is given; should be NULL, as %s takes none", name, info.name);
+}
+
+// The type of a tensor that is there, and its reserved fields.
+hone_status check_type(const Operand& t, const hone_problem& p) {
+    if (t.tensor.data && t.tensor.dtype != HONE_DTYPE_DEFAULT && t.tensor.dtype != p.dtype)
+        return fail(HONE_INVALID_ARGUMENT, "%s.dtype: is %d; should be 0 or the problem's, %d", t.name,
+                    t.tensor.dtype, p.dtype);
+    bool reserved = t.tensor.reserved_0 != 0;
+    for (const std::int64_t field : t.tensor.reserved) reserved |= field != 0;
+    return reserved ? fail(HONE_INVALID_ARGUMENT, "%s.reserved: is not 0; should be", t.name) : HONE_OK;
 }
 
 hone_status check_strides(const Operand& t) {
@@ -166,16 +177,6 @@ hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
     return HONE_OK;
 }
 
-template <class Args>
-hone_status check_args(const hone_problem* problem, const Args* args, const char* type) {
-    if (const hone_status status = check_problem(problem); status != HONE_OK) return status;
-    if (!args) return fail(HONE_INVALID_ARGUMENT, "args: is NULL; should be a %s", type);
-    if (args->size != sizeof(Args))
-        return fail(HONE_INVALID_ARGUMENT, "args.size: is %zu; should be sizeof(%s), %zu", args->size, type,
-                    sizeof(Args));
-    return HONE_OK;
-}
-
 // The parameters that forward and backward share.
 template <class Args>
 hone_status check_parameters(const Args& a, const hone_activation_info& info) {
@@ -192,10 +193,10 @@ struct Operands {
     Operand q, k, v, o;
     template <class Args>
     Operands(const hone_problem& p, const Args& a)
-        : q(query_operand("q", p, a.q, p.key_dim)),
-          k(key_operand("k", p, a.k, p.key_dim)),
-          v(key_operand("v", p, a.v, p.value_dim)),
-          o(query_operand("o", p, a.o, p.value_dim)) {}
+        : q(query_operand("q", p, as_const(a.q), p.key_dim)),
+          k(key_operand("k", p, as_const(a.k), p.key_dim)),
+          v(key_operand("v", p, as_const(a.v), p.value_dim)),
+          o(query_operand("o", p, as_const(a.o), p.value_dim)) {}
 };
 
 struct BackwardOperands : Operands {
@@ -203,30 +204,37 @@ struct BackwardOperands : Operands {
     BackwardOperands(const hone_problem& p, const hone_backward_args& a)
         : Operands(p, a),
           dout(query_operand("dout", p, a.dout, p.value_dim)),
-          dq(query_operand("dq", p, a.dq, p.key_dim)),
-          dk(key_operand("dk", p, a.dk, p.key_dim)),
-          dv(key_operand("dv", p, a.dv, p.value_dim)) {}
+          dq(query_operand("dq", p, as_const(a.dq), p.key_dim)),
+          dk(key_operand("dk", p, as_const(a.dk), p.key_dim)),
+          dv(key_operand("dv", p, as_const(a.dv), p.value_dim)) {}
 };
+
+hone_status check_types(const hone_problem& p, std::initializer_list<const Operand*> operands) {
+    for (const Operand* t : operands)
+        if (const hone_status status = check_type(*t, p); status != HONE_OK) return status;
+    return HONE_OK;
+}
 
 }  // namespace
 
-hone_status validate_shapes(const hone_problem* problem, const hone_forward_args* args) {
-    hone_status status = check_args(problem, args, "hone_forward_args");
+hone_status validate_shapes(const hone_problem& p, const hone_forward_args& a) {
+    hone_status status = check_problem(p);
     if (status != HONE_OK) return status;
-    const Operands t(*problem, *args);
-    if ((status = check_strides(t.q)) || (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
+    const Operands t(p, a);
+    if ((status = check_types(p, {&t.q, &t.k, &t.v, &t.o})) || (status = check_strides(t.q)) ||
+        (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
         (status = check_output(t.o, nullptr)))
         return status;
-    return check_parameters(*args, *activation_info(problem->activation));
+    return check_parameters(a, *activation_info(p.activation));
 }
 
-hone_status validate_shapes(const hone_problem* problem, const hone_backward_args* args) {
-    hone_status status = check_args(problem, args, "hone_backward_args");
+hone_status validate_shapes(const hone_problem& p, const hone_backward_args& a) {
+    hone_status status = check_problem(p);
     if (status != HONE_OK) return status;
-    const hone_backward_args& a = *args;
-    const hone_activation_info& info = *activation_info(problem->activation);
-    const BackwardOperands t(*problem, a);
-    if ((status = check_strides(t.q)) || (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
+    const hone_activation_info& info = *activation_info(p.activation);
+    const BackwardOperands t(p, a);
+    if ((status = check_types(p, {&t.q, &t.k, &t.v, &t.o, &t.dout, &t.dq, &t.dk, &t.dv})) ||
+        (status = check_strides(t.q)) || (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
         (status = check_strides(t.o)) || (status = check_strides(t.dout)) ||
         (status = check_output(t.dq, &t.q)) || (status = check_output(t.dk, &t.k)) ||
         (status = check_output(t.dv, &t.v)) || (status = check_parameters(a, info)) ||

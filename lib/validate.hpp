@@ -11,8 +11,8 @@
 namespace hone {
 
 // All but where the data lies: sizes, options, strides, and which parameters there are.
-hone_status validate_shapes(const hone_problem* problem, const hone_forward_args* args);
-hone_status validate_shapes(const hone_problem* problem, const hone_backward_args* args);
+hone_status validate_shapes(const hone_problem& problem, const hone_forward_args& args);
+hone_status validate_shapes(const hone_problem& problem, const hone_backward_args& args);
 
 // Where the data lies: what is there, what is apart, and whether the caller's workspace, if any, holds the
 // `needed` bytes.

@@ -23,8 +23,8 @@ namespace {
 
 inline Visibility visibility_of(const hone_problem& p) {
     Visibility v = {p.queries, p.keys, p.queries, p.keys};
-    if (p.mask == HONE_MASK_CAUSAL_TOP_LEFT) v.beyond = 1;
-    if (p.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) v.beyond = p.keys - p.queries + 1;
+    const std::int64_t diagonal = p.alignment == HONE_BOTTOM_RIGHT ? p.keys - p.queries : 0;
+    if (p.flags & HONE_CAUSAL) v.beyond = diagonal + 1;
     return v;
 }
 

@@ -157,19 +157,17 @@ inline constexpr const char* activation_names[] = {
 #undef HONE_ACTIVATION
 };
 
+inline constexpr int activation_count = sizeof(activation_names) / sizeof(activation_names[0]);
+
 // The reference's own account of what hone_describe_activation() tells.
 inline hone_activation_info describe(int32_t activation) {
     hone_activation_info info = {};
     visit(activation, [&]<class A>(A) {
-        info = {activation_names[activation],
-                A::normalised,
-                A::joint,
-                A::takes_sink,
-                A::takes_log_prior,
-                A::takes_shift,
-                A::takes_weight,
-                A::takes_softmax_n,
-                {}};
+        info = {sizeof info,        activation_names[activation],
+                A::normalised,      A::joint,
+                A::takes_sink,      A::takes_log_prior,
+                A::takes_shift,     A::takes_weight,
+                A::takes_softmax_n, 0};
     });
     return info;
 }

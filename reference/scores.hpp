@@ -20,6 +20,10 @@ constexpr S infinity = std::numeric_limits<S>::infinity();
 
 // The features of row i of head h.
 template <class S>
+const S* row(const hone_const_tensor& t, int64_t b, int64_t h, int64_t i) {
+    return static_cast<const S*>(t.data) + b * t.batch_stride + h * t.head_stride + i * t.row_stride;
+}
+template <class S>
 S* row(const hone_tensor& t, int64_t b, int64_t h, int64_t i) {
     return static_cast<S*>(t.data) + b * t.batch_stride + h * t.head_stride + i * t.row_stride;
 }
@@ -39,14 +43,9 @@ S entry(const void* array, int64_t n, S otherwise) {
 
 // The number of keys that query i sees; they are the first ones.
 inline int64_t visible_keys(const hone_problem& problem, int64_t i) {
-    switch (problem.mask) {
-        case HONE_MASK_CAUSAL_TOP_LEFT:
-            return std::min(i + 1, problem.keys);
-        case HONE_MASK_CAUSAL_BOTTOM_RIGHT:
-            return std::clamp(i + 1 + problem.keys - problem.queries, int64_t{0}, problem.keys);
-        default:
-            return problem.keys;
-    }
+    if (!(problem.flags & HONE_CAUSAL)) return problem.keys;
+    const int64_t diagonal = problem.alignment == HONE_BOTTOM_RIGHT ? problem.keys - problem.queries : 0;
+    return std::clamp(i + diagonal + 1, int64_t{0}, problem.keys);
 }
 
 inline int64_t kv_head(const hone_problem& problem, int64_t h) {
@@ -88,7 +87,7 @@ S weight(const hone_problem& problem, int64_t keys) {
 // The logit of what takes weight beside the keys and gives no value; -infinity where there is none.
 template <class A, class S, class Args>
 S sink_logit(const hone_problem& problem, const Args& args, int64_t group) {
-    if constexpr (A::takes_softmax_n) return std::log(S(problem.softmax_n));
+    if constexpr (A::takes_softmax_n) return problem.softmax_n == 0 ? S(0) : std::log(S(problem.softmax_n));
     if constexpr (A::takes_sink) return entry(args.sink, group, -infinity<S>);
     return -infinity<S>;
 }

@@ -45,8 +45,9 @@ TEST(Api, active_isa_is_the_best_available_unless_the_environment_names_one) {
 }
 
 TEST(Api, activations_are_described_as_the_reference_describes_them) {
-    for (std::int32_t a = 0; a < HONE_ACTIVATION_COUNT; ++a) {
-        hone_activation_info info;
+    for (std::int32_t a = 0; a < hone_activation_count(); ++a) {
+        hone_activation_info info = {};
+        info.size = sizeof info;
         ASSERT_EQ(hone_describe_activation(a, &info), HONE_OK);
         const hone_activation_info expected = reference::describe(a);
         EXPECT_STREQ(info.name, expected.name);
@@ -60,8 +61,9 @@ TEST(Api, activations_are_described_as_the_reference_describes_them) {
 }
 
 TEST(Api, describing_an_unknown_activation_is_an_error_that_names_it) {
-    hone_activation_info info;
-    for (const std::int32_t a : {-1, static_cast<std::int32_t>(HONE_ACTIVATION_COUNT)}) {
+    hone_activation_info info = {};
+    info.size = sizeof info;
+    for (const std::int32_t a : {-1, static_cast<std::int32_t>(hone_activation_count())}) {
         EXPECT_EQ(hone_describe_activation(a, &info), HONE_INVALID_ARGUMENT);
         EXPECT_NE(std::string(hone_last_error()).find("activation"), std::string::npos) << hone_last_error();
     }
@@ -70,16 +72,15 @@ TEST(Api, describing_an_unknown_activation_is_an_error_that_names_it) {
     EXPECT_THROW(activation("no such activation"), Error);
 }
 
-TEST(Api, default_problem_is_valid_softmax_of_one_element) {
-    const hone_problem p = hone_problem_default();
+TEST(Api, options_that_are_0_are_a_softmax_in_float32) {
+    hone_problem p = small_problem();
     EXPECT_EQ(p.size, sizeof(hone_problem));
-    EXPECT_EQ(p.softmax_n, 1);
+    p.dtype = HONE_DTYPE_DEFAULT;
     float q = 2, k = 3, v = 5, o = 0;
-    hone_forward_args args = {};
-    args.size = sizeof(args);
-    args.q = hone_bhnd(&q, 1, 1, 1);
-    args.k = hone_bhnd(&k, 1, 1, 1);
-    args.v = hone_bhnd(&v, 1, 1, 1);
+    hone_forward_args args = no_forward_args();
+    args.q = hone_const_bhnd(&q, 1, 1, 1);
+    args.k = hone_const_bhnd(&k, 1, 1, 1);
+    args.v = hone_const_bhnd(&v, 1, 1, 1);
     args.o = hone_bhnd(&o, 1, 1, 1);
     ASSERT_EQ(hone_forward(&p, &args), HONE_OK) << hone_last_error();
     EXPECT_EQ(o, 5);
@@ -94,8 +95,8 @@ TEST(Api, views_of_c_and_of_cpp_have_the_strides_of_their_order) {
     EXPECT_EQ(bnhd.batch_stride, 30);
     EXPECT_EQ(bnhd.head_stride, 5);
     EXPECT_EQ(bnhd.row_stride, 10);
-    for (const auto& [c, cpp] : {std::pair(bhnd, View<float>::bhnd(x, 2, 3, 5).raw()),
-                                 std::pair(bnhd, View<float>::bnhd(x, 2, 3, 5).raw())}) {
+    for (const auto& [c, cpp] :
+         {std::pair(bhnd, hone::bhnd(x, 2, 3, 5).raw()), std::pair(bnhd, hone::bnhd(x, 2, 3, 5).raw())}) {
         EXPECT_EQ(c.data, cpp.data);
         EXPECT_EQ(c.batch_stride, cpp.batch_stride);
         EXPECT_EQ(c.head_stride, cpp.head_stride);
@@ -148,7 +149,7 @@ TEST(Api, workspace_of_the_size_queried_suffices_at_any_alignment) {
     constexpr std::size_t guard = 256;
     constexpr std::byte mark{0xa7};
     for (const std::string& isa : available_isas())
-        for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a)
+        for (int a = 0; a < hone_activation_count(); ++a)
             for (const Spec& spec : specs)
                 for (const Direction direction : {Direction::forward, Direction::backward}) {
                     Call<float> call = make_call<float>(spec, static_cast<hone_activation>(a), direction);

@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Forward, BadInput, testing::ValuesIn(bad_forward_argume
 INSTANTIATE_TEST_SUITE_P(Backward, BadInput, testing::ValuesIn(bad_backward_arguments()), bad_name);
 
 TEST(GoodInput, that_the_bad_calls_start_from_is_accepted) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+    for (int activation = 0; activation < hone_activation_count(); ++activation)
         for (const Direction direction : {Direction::forward, Direction::backward}) {
             Fixture fixture(static_cast<hone_activation>(activation), direction);
             Arguments a = fixture.arguments();
@@ -89,8 +89,8 @@ TEST(GoodInput, stride_0_on_an_axis_of_extent_1_is_no_broadcast) {
         compute_o_and_lse(call);
         Arguments a = {call.problem, call.forward_args(), call.backward_args()};
         a.forward.o.batch_stride = a.forward.o.head_stride = a.forward.o.row_stride = 0;
-        a.backward.dq = {a.backward.dq.data, 0, 0, 0};
-        a.backward.dk = {a.backward.dk.data, 0, 0, 0};
+        a.backward.dq = tensor_at(a.backward.dq.data, 0, 0, 0);
+        a.backward.dk = tensor_at(a.backward.dk.data, 0, 0, 0);
         const hone_status status = direction == Direction::forward ? hone_forward(&a.problem, &a.forward)
                                                                    : hone_backward(&a.problem, &a.backward);
         EXPECT_EQ(status, HONE_OK) << hone_last_error();
@@ -128,11 +128,7 @@ TEST(BadInput, workspace_query_checks_the_call_too) {
 }
 
 Arguments without_tensors() {
-    Arguments a = {};
-    a.problem = hone_problem_default();
-    a.forward.size = sizeof(hone_forward_args);
-    a.backward.size = sizeof(hone_backward_args);
-    return a;
+    return {small_problem(), no_forward_args(), no_backward_args()};
 }
 
 // What is no mistake: a gradient of no elements, whatever its strides.
@@ -141,10 +137,10 @@ TEST(BadInput, gradients_without_elements_are_taken) {
     a.problem.batch = a.problem.query_heads = a.problem.kv_heads = 2;
     a.problem.keys = 0;
     float q[4] = {}, o[4] = {}, lse[4] = {}, dk[1] = {};
-    a.backward.q = a.backward.o = hone_bhnd(q, 2, 1, 1);
-    a.backward.dout = hone_bhnd(o, 2, 1, 1);
+    a.backward.q = a.backward.o = hone_const_bhnd(q, 2, 1, 1);
+    a.backward.dout = hone_const_bhnd(o, 2, 1, 1);
     a.backward.lse = lse;
-    a.backward.k = a.backward.v = hone_bnhd(nullptr, 2, 0, 1);
+    a.backward.k = a.backward.v = hone_const_bnhd(nullptr, 2, 0, 1);
     a.backward.dk = hone_bhnd(dk, 2, 0, 1);
     EXPECT_EQ(hone_backward(&a.problem, &a.backward), HONE_OK) << hone_last_error();
 }
@@ -153,7 +149,7 @@ TEST(BadInput, more_threads_than_could_be_started_are_taken_as_fewer) {
     Arguments a = without_tensors();
     a.problem.batch = 100000;
     a.problem.threads = 2147483647;
-    a.forward.q = a.forward.k = a.forward.v = hone_bhnd(spare, 1, 1, 1);
+    a.forward.q = a.forward.k = a.forward.v = hone_const_bhnd(spare, 1, 1, 1);
     a.forward.o = hone_bhnd(spare + 128, 1, 1, 1);
     std::size_t bytes = 0;
     EXPECT_EQ(hone_forward_workspace(&a.problem, &a.forward, &bytes), HONE_OK) << hone_last_error();
@@ -199,10 +195,11 @@ TEST(BadInput, isa_that_this_machine_does_not_run) {
 }
 
 TEST(BadInput, exception_carries_the_same_sentence) {
-    Fixture fixture(HONE_SOFTMAX, Direction::forward);
-    Arguments a = fixture.arguments();
-    a.problem.keys = -1;
-    ASSERT_EQ(hone_forward(&a.problem, &a.forward), HONE_INVALID_ARGUMENT);
+    const Problem problem = {.queries = 1, .keys = -1, .key_dim = 1, .value_dim = 1};
+    hone_problem p = small_problem();
+    p.keys = -1;
+    const hone_forward_args a = no_forward_args();
+    ASSERT_EQ(hone_forward(&p, &a), HONE_INVALID_ARGUMENT);
     const std::string sentence = hone_last_error();
     const auto expect_thrown = [&](auto&& call) {
         try {
@@ -213,10 +210,10 @@ TEST(BadInput, exception_carries_the_same_sentence) {
             EXPECT_EQ(error.status(), HONE_INVALID_ARGUMENT);
         }
     };
-    expect_thrown([&] { forward(a.problem, Forward<float>{}); });
-    expect_thrown([&] { backward(a.problem, Backward<float>{}); });
-    expect_thrown([&] { workspace_bytes(a.problem, Forward<float>{}); });
-    expect_thrown([&] { workspace_bytes(a.problem, Backward<float>{}); });
+    expect_thrown([&] { forward(problem, {}); });
+    expect_thrown([&] { backward(problem, {}); });
+    expect_thrown([&] { workspace_bytes(problem, Forward{}); });
+    expect_thrown([&] { workspace_bytes(problem, Backward{}); });
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "reference/attention.hpp"
+#include "tests/problem.hpp"
 #include "tests/tensor.hpp"
 
 namespace hone::test {
@@ -58,7 +59,7 @@ inline constexpr hone_dtype scalar_dtype = std::is_same_v<S, float> ? HONE_FLOAT
 template <class S>
 struct Call {
     Direction direction = Direction::forward;
-    hone_problem problem = hone_problem_default();
+    hone_problem problem = small_problem();
     std::array<Tensor<S>, SLOTS> tensors;  // those not wanted are absent
     bool v_is_k = false;                   // v is the memory of k
     std::span<std::byte> workspace = {};
@@ -72,35 +73,27 @@ struct Call {
 
     Tensor<S>& operator[](Slot slot) { return tensors[slot]; }
 
+    hone_const_tensor input(Slot slot) { return hone_const(tensors[slot].view()); }
+
     hone_forward_args forward_args() {
-        return {sizeof(hone_forward_args), tensors[Q].view(),
-                tensors[K].view(),         tensors[v_is_k ? K : V].view(),
-                tensors[O].view(),         tensors[SINK].data(),
-                tensors[LOG_PRIOR].data(), tensors[SHIFT].data(),
-                tensors[LSE].data(),       workspace.data(),
-                workspace.size()};
+        hone_forward_args a = no_forward_args();
+        a.q = input(Q), a.k = input(K), a.v = input(v_is_k ? K : V), a.o = tensors[O].view();
+        a.sink = tensors[SINK].data(), a.log_prior = tensors[LOG_PRIOR].data();
+        a.shift = tensors[SHIFT].data(), a.lse = tensors[LSE].data();
+        a.workspace = workspace.data(), a.workspace_bytes = workspace.size();
+        return a;
     }
 
     hone_backward_args backward_args() {
-        return {sizeof(hone_backward_args),
-                tensors[Q].view(),
-                tensors[K].view(),
-                tensors[v_is_k ? K : V].view(),
-                tensors[O].view(),
-                tensors[DOUT].view(),
-                tensors[SINK].data(),
-                tensors[LOG_PRIOR].data(),
-                tensors[SHIFT].data(),
-                tensors[LSE].data(),
-                tensors[DLSE].data(),
-                tensors[DQ].view(),
-                tensors[DK].view(),
-                tensors[DV].view(),
-                tensors[DSINK].data(),
-                tensors[DLOG_PRIOR].data(),
-                tensors[DSHIFT].data(),
-                workspace.data(),
-                workspace.size()};
+        hone_backward_args a = no_backward_args();
+        a.q = input(Q), a.k = input(K), a.v = input(v_is_k ? K : V), a.o = input(O), a.dout = input(DOUT);
+        a.sink = tensors[SINK].data(), a.log_prior = tensors[LOG_PRIOR].data();
+        a.shift = tensors[SHIFT].data(), a.lse = tensors[LSE].data(), a.dlse = tensors[DLSE].data();
+        a.dq = tensors[DQ].view(), a.dk = tensors[DK].view(), a.dv = tensors[DV].view();
+        a.dsink = tensors[DSINK].data(), a.dlog_prior = tensors[DLOG_PRIOR].data();
+        a.dshift = tensors[DSHIFT].data();
+        a.workspace = workspace.data(), a.workspace_bytes = workspace.size();
+        return a;
     }
 };
 
@@ -134,9 +127,9 @@ void run_reference(Call<S>& call) {
 
 // The number of keys that query i sees.
 inline std::int64_t visible_keys(const hone_problem& problem, std::int64_t i) {
-    std::int64_t seen = problem.keys;
-    if (problem.mask == HONE_MASK_CAUSAL_TOP_LEFT) seen = i + 1;
-    if (problem.mask == HONE_MASK_CAUSAL_BOTTOM_RIGHT) seen = i + 1 + problem.keys - problem.queries;
+    if (!(problem.flags & HONE_CAUSAL)) return problem.keys;
+    const std::int64_t diagonal = problem.alignment == HONE_BOTTOM_RIGHT ? problem.keys - problem.queries : 0;
+    const std::int64_t seen = i + 1 + diagonal;
     return seen < 0 ? 0 : seen > problem.keys ? problem.keys : seen;
 }
 

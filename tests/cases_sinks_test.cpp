@@ -168,7 +168,7 @@ TEST_P(Sinks, an_infinite_log_prior_counts_only_in_rows_that_see_a_key) {
     if (!info.joint) return;
     with_scalar([&]<class T>(T) {
         Spec spec = spec_of(67, 41, 3);
-        spec.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;  // the first 26 rows see none
+        spec.mask = Mask::bottom_right;  // the first 26 rows see none
         Call<T> call = call_of<T>(spec, Direction::backward);
         call[LOG_PRIOR].fill([] { return kInfinity<T>; });
         complete(call);

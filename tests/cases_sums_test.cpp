@@ -263,21 +263,24 @@ TEST(SumsOfParameters, beyond_two_to_the_24) {
     constexpr std::int64_t queries = 20000000;
     for (const std::string& isa : available_isas()) {
         if (!thorough() && isa != hone_isa_active()) continue;
-        hone_problem p = hone_problem_default();
-        p.activation = HONE_LINEAR;
-        p.queries = queries;
-        p.weight = p.scale = 1;
-        p.threads = 2;
-        p.isa = isa.c_str();
-        float one = 1, zero = 0, dv = 0, dshift = 0;
-        Backward<float> call;
-        call.q = {&zero, 0, 0, 0};
-        call.k = call.v = call.dout = {&one, 0, 0, 0};
-        call.dv = {&dv, 0, 0, 0};
-        call.dshift = &dshift;
+        const Problem p = {.activation = HONE_LINEAR,
+                           .queries = queries,
+                           .keys = 1,
+                           .key_dim = 1,
+                           .value_dim = 1,
+                           .scale = 1,
+                           .weight = 1,
+                           .threads = 2,
+                           .isa = isa.c_str()};
+        float one = 1, zero = 0, dv = 0, dshift[] = {0};
+        Backward call;
+        call.q = strided(&zero, 0, 0, 0);
+        call.k = call.v = call.dout = strided(&one, 0, 0, 0);
+        call.dv = strided(&dv, 0, 0, 0);
+        call.dshift = dshift;
         backward(p, call);
         EXPECT_EQ(dv, queries) << isa;
-        EXPECT_EQ(dshift, queries) << isa;
+        EXPECT_EQ(dshift[0], queries) << isa;
     }
 }
 

@@ -141,7 +141,7 @@ TEST_P(Time, of_keys_that_no_row_sees_is_that_of_their_zeros) {
                      .keys = 65536,
                      .key_dim = 64,
                      .value_dim = 64,
-                     .mask = HONE_MASK_CAUSAL_TOP_LEFT,
+                     .mask = Mask::top_left,
                      .gradients = c.gradients};
         Call<float> many = call_of(spec, HONE_SOFTMAX, c.direction);
         spec.keys = c.seen;

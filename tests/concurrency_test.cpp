@@ -38,8 +38,8 @@ std::vector<Call<float>> calls_of(int caller) {
                            .kv_heads = 2,
                            .queries = 61 + 13 * caller,
                            .keys = 173 - 11 * caller,
-                           .mask = caller % 3 ? HONE_MASK_CAUSAL_TOP_LEFT : HONE_MASK_NONE};
-        const auto activation = static_cast<hone_activation>((caller + round) % HONE_ACTIVATION_COUNT);
+                           .mask = caller % 3 ? Mask::top_left : Mask::none};
+        const auto activation = static_cast<hone_activation>((caller + round) % hone_activation_count());
         Call<float> call =
             make_call<float>(spec, activation, round % 2 ? Direction::backward : Direction::forward);
         compute_o_and_lse(call);
@@ -75,7 +75,7 @@ TEST(Concurrency, calls_from_many_threads_give_the_bits_of_calls_alone) {
 }
 
 TEST(Concurrency, errors_belong_to_the_thread_that_made_them) {
-    hone_problem bad = hone_problem_default();
+    hone_problem bad = small_problem();
     bad.keys = -1;
     EXPECT_EQ(hone_forward(&bad, nullptr), HONE_INVALID_ARGUMENT);
     const std::string mine = hone_last_error();
@@ -83,7 +83,7 @@ TEST(Concurrency, errors_belong_to_the_thread_that_made_them) {
     std::vector<hone_status> statuses(kCallers);
     all_at_once([&](int caller) {
         first[caller] = hone_last_error();
-        hone_problem problem = hone_problem_default();
+        hone_problem problem = small_problem();
         problem.dtype = 1000 + caller;
         for (int n = 0; n < 100; ++n) statuses[caller] = hone_forward(&problem, nullptr);
         last[caller] = hone_last_error();

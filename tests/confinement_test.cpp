@@ -85,24 +85,20 @@ void expect_confined(const Call<T>& input) {
 // Square, with keys that no row sees, with rows that see no key; few rows; small, and of several blocks, and
 // in chunks.
 const Spec kMasked[] = {
-    {.name = "square", .queries = 21, .keys = 21, .mask = HONE_MASK_CAUSAL_TOP_LEFT},
-    {.name = "wide", .query_heads = 2, .queries = 13, .keys = 37, .mask = HONE_MASK_CAUSAL_TOP_LEFT},
-    {.name = "tall", .query_heads = 2, .queries = 37, .keys = 13, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
-    {.name = "few", .query_heads = 2, .queries = 5, .keys = 9, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
+    {.name = "square", .queries = 21, .keys = 21, .mask = Mask::top_left},
+    {.name = "wide", .query_heads = 2, .queries = 13, .keys = 37, .mask = Mask::top_left},
+    {.name = "tall", .query_heads = 2, .queries = 37, .keys = 13, .mask = Mask::bottom_right},
+    {.name = "few", .query_heads = 2, .queries = 5, .keys = 9, .mask = Mask::bottom_right},
     {.name = "unmasked", .queries = 11, .keys = 19}};
-const Spec kMaskedBlocks = {.name = "blocks",
-                            .queries = 205,
-                            .keys = 311,
-                            .key_dim = 3,
-                            .value_dim = 3,
-                            .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+const Spec kMaskedBlocks = {
+    .name = "blocks", .queries = 205, .keys = 311, .key_dim = 3, .value_dim = 3, .mask = Mask::top_left};
 const Spec kMaskedChunks = {.name = "chunks",
                             .query_heads = 2,
                             .queries = 3,
                             .keys = 1026,
                             .key_dim = 9,
                             .value_dim = 3,
-                            .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT};
+                            .mask = Mask::bottom_right};
 
 class Confinement : public KernelTest {
   protected:

@@ -109,7 +109,7 @@ SearchProblem tame(std::int64_t number) {
     Spec& s = problem.spec;
     s.amplitude = s.size_v = s.size_dout = s.size_parameter = 1;
     s.grid = true;
-    s.scale = 0, s.mask = HONE_MASK_NONE;
+    s.scale = 0, s.mask = Mask::none;
     return problem;
 }
 

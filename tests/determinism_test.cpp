@@ -19,7 +19,7 @@ namespace {
 // many small heads; the queries of all samples and the gradients of all heads the same; broadcast inputs
 // whose gradients are sums over everything.
 const Spec kShapes[] = {
-    {.name = "one_head", .queries = 203, .keys = 401, .key_dim = 9, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT},
+    {.name = "one_head", .queries = 203, .keys = 401, .key_dim = 9, .mask = Mask::bottom_right},
     {.name = "few_queries", .query_heads = 2, .queries = 3, .keys = 2101},
     {.name = "sixteen_queries", .queries = 16, .keys = 90, .key_dim = 37},
     {.name = "some_queries", .query_heads = 2, .queries = 21, .keys = 1501},
@@ -168,7 +168,7 @@ TEST_P(Determinism, same_bits_alone_and_in_a_batch) {
                      .kv_heads = 2,
                      .queries = 141,
                      .keys = 163,
-                     .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+                     .mask = Mask::top_left};
         Spec few = many;
         few.queries = 3, few.keys = 1100;
         for (const Spec& spec : {many, few})
@@ -189,9 +189,9 @@ TEST_P(Determinism, same_bits_alone_and_in_a_batch) {
 // A sum that vanishes to -0 becomes +0 when zeros are added, and how many are depends on the blocks.
 TEST_P(Determinism, same_bits_where_products_vanish) {
     with_scalar([&]<class T>(T) {
-        Call<T> call = call_of<T>(
-            {.name = "vanishing", .queries = 64, .keys = 64, .key_dim = 1, .mask = HONE_MASK_CAUSAL_TOP_LEFT},
-            Direction::forward);
+        Call<T> call =
+            call_of<T>({.name = "vanishing", .queries = 64, .keys = 64, .key_dim = 1, .mask = Mask::top_left},
+                       Direction::forward);
         call[V].for_each_row([](auto, auto, std::int64_t j, T* v) {
             for (int d = 0; d < 8; ++d)
                 v[d] = j == 0 ? T(0) : j < 35 ? -std::numeric_limits<T>::denorm_min() : T(1);

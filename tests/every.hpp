@@ -27,7 +27,7 @@ inline void PrintTo(const Kernel& kernel, std::ostream* out) {
 inline std::vector<Kernel> every_kernel() {
     std::vector<Kernel> list;
     for (const std::string& isa : available_isas())
-        for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a)
+        for (int a = 0; a < hone_activation_count(); ++a)
             for (const hone_dtype dtype : {HONE_FLOAT32, HONE_FLOAT64})
                 list.push_back({isa, static_cast<hone_activation>(a), dtype});
     return list;

@@ -175,7 +175,7 @@ TEST_P(FloatingPoint, traps_of_the_caller_do_not_catch_a_call) {
 // A call that fails leaves them, too.
 TEST(FloatingPointOfAFailure, settings_are_the_same_after_a_call_as_before) {
     for (const Mode& mode : modes()) {
-        hone_problem problem = hone_problem_default();
+        hone_problem problem = small_problem();
         problem.keys = -1;
         const Scoped scoped(mode);
         const unsigned before = settings();

@@ -32,7 +32,7 @@ void PrintTo(const Parameter& parameter, std::ostream* out) {
 // Implementations vary fastest, so that they share the truth about a call.
 std::vector<Parameter> parameters() {
     std::vector<Parameter> list;
-    for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a)
+    for (int a = 0; a < hone_activation_count(); ++a)
         for (const hone_dtype dtype : {HONE_FLOAT32, HONE_FLOAT64})
             for (const Spec& spec : all_specs())
                 for (const std::string& isa : available_isas())

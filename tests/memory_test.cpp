@@ -18,14 +18,16 @@ namespace {
 
 constexpr std::int64_t kRows = 16384, kFeatures = 64;
 
-hone_problem long_sequence(std::int64_t heads) {
-    hone_problem p = hone_problem_default();
-    p.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
-    p.threads = 2;
-    p.query_heads = p.kv_heads = heads;
-    p.queries = p.keys = kRows;
-    p.key_dim = p.value_dim = kFeatures;
-    return p;
+Problem long_sequence(std::int64_t heads) {
+    return {.causal = true,
+            .alignment = HONE_BOTTOM_RIGHT,
+            .query_heads = heads,
+            .kv_heads = heads,
+            .queries = kRows,
+            .keys = kRows,
+            .key_dim = kFeatures,
+            .value_dim = kFeatures,
+            .threads = 2};
 }
 
 // Tensors of one size each, all elements written.
@@ -34,19 +36,15 @@ struct Sequence {
         for (auto* x : {&q, &k, &v, &o, &dout, &dq, &dk, &dv})
             x->assign(static_cast<std::size_t>(heads * kRows * kFeatures), 0.01f);
     }
-    View<float> view(std::vector<float>& x) const {
-        return View<float>::bhnd(x.data(), heads, kRows, kFeatures);
-    }
-    Forward<float> forward() {
-        return {.q = view(q), .k = view(k), .v = view(v), .o = view(o), .lse = lse.data()};
-    }
-    Backward<float> backward() {
+    View view(std::vector<float>& x) const { return bhnd(x.data(), heads, kRows, kFeatures); }
+    Forward forward() { return {.q = view(q), .k = view(k), .v = view(v), .o = view(o), .lse = lse}; }
+    Backward backward() {
         return {.q = view(q),
                 .k = view(k),
                 .v = view(v),
                 .o = view(o),
                 .dout = view(dout),
-                .lse = lse.data(),
+                .lse = lse,
                 .dq = view(dq),
                 .dk = view(dk),
                 .dv = view(dv)};
@@ -59,14 +57,14 @@ struct Sequence {
 
 TEST(Memory, workspace_of_a_long_sequence_is_at_most_twice_k_and_v) {
     for (const std::int64_t heads : {1, 2})
-        for (int a = 0; a < HONE_ACTIVATION_COUNT; ++a) {
+        for (int a = 0; a < hone_activation_count(); ++a) {
             Sequence sequence(heads);
-            hone_problem problem = long_sequence(heads);
-            problem.activation = a;
-            Forward<float> forward = sequence.forward();
-            Backward<float> backward = sequence.backward();
+            Problem problem = long_sequence(heads);
+            problem.activation = static_cast<hone_activation>(a);
+            Forward forward = sequence.forward();
+            Backward backward = sequence.backward();
             const hone_activation_info info = describe(static_cast<hone_activation>(a));
-            if (!info.normalised) forward.lse = nullptr, backward.lse = nullptr, backward.o = {};
+            if (!info.normalised) forward.lse = {}, backward.lse = {}, backward.o = {};
             EXPECT_LE(workspace_bytes(problem, forward), 2 * sequence.k_and_v_bytes()) << info.name;
             EXPECT_LE(workspace_bytes(problem, backward), 2 * sequence.k_and_v_bytes()) << info.name;
         }
@@ -81,7 +79,7 @@ std::size_t peak_bytes() {
 // Warms up the code and the threads, whose stacks are not of the call.
 void warm_up() {
     Sequence sequence(1);
-    hone_problem problem = long_sequence(1);
+    Problem problem = long_sequence(1);
     problem.queries = problem.keys = 256;
     forward(problem, sequence.forward());
     backward(problem, sequence.backward());
@@ -122,14 +120,11 @@ TEST(Memory, that_cannot_be_had_is_a_status_and_nothing_is_written) {
     }
     const rlimit limit = {rlim_t{1} << 36, rlim_t{1} << 36};
     ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
-    hone_problem problem = hone_problem_default();
-    problem.queries = 256;
-    problem.keys = std::int64_t{1} << 36;
-    problem.key_dim = problem.value_dim = 4;
+    const Problem problem = {.queries = 256, .keys = std::int64_t{1} << 36, .key_dim = 4, .value_dim = 4};
     std::vector<float> row(4, 1.0f), o(256 * 4, 7.0f);
-    Forward<float> call;
-    call.q = call.k = call.v = View<float>{row.data(), 0, 0, 0};
-    call.o = View<float>::bhnd(o.data(), 1, 256, 4);
+    Forward call;
+    call.q = call.k = call.v = strided(row.data(), 0, 0, 0);
+    call.o = bhnd(o.data(), 1, 256, 4);
     try {
         forward(problem, call);
         ADD_FAILURE() << "nothing was thrown";

@@ -34,7 +34,7 @@ Operand draw_operand(Random& random, const Draw& draw, std::int64_t offset) {
         strides[axis] = random.integer(0, 5) == 0 ? 0 : random.integer(-draw.most_stride, draw.most_stride);
         if (axis > 0 && random.integer(0, 3) == 0) strides[axis] = strides[axis - 1] * random.integer(-2, 2);
     }
-    t.tensor = {at(offset), strides[0], strides[1], strides[2]};
+    t.tensor = hone_const(tensor_at(at(offset), strides[0], strides[1], strides[2]));
     return t;
 }
 
@@ -165,7 +165,7 @@ TEST(Overlap, is_exact_for_the_longest_strides) {
 TEST(Overlap, of_what_has_no_bytes_is_none) {
     const Span inside = dense("inside", at(100), 0), absent = dense("absent", nullptr, 64);
     const Span all = dense("all", at(0), 1000);
-    const Operand no_rows = {"t", {at(100), 12, 4, 4}, {2, 3, 0}, 4, 4};
+    const Operand no_rows = {"t", hone_const(tensor_at(at(100), 12, 4, 4)), {2, 3, 0}, 4, 4};
     for (const Footprint& none : {inside.memory, absent.memory, no_rows.footprint()}) {
         EXPECT_FALSE(share_memory(all.memory, none));
         EXPECT_FALSE(share_memory(none, all.memory));
@@ -182,10 +182,11 @@ TEST(Overlap, of_the_worst_strides_is_given_up_at_once) {
     constexpr std::int64_t extent = 65536;
     const std::clock_t start = std::clock();
     for (std::int64_t n = 0; n < 20; ++n) {
-        const Operand a = {"a", {at(0), stride[0], stride[1], stride[2]}, {extent, extent, extent}, 1, 4};
+        const hone_tensor a_tensor = tensor_at(at(0), stride[0], stride[1], stride[2]);
+        const Operand a = {"a", hone_const(a_tensor), {extent, extent, extent}, 1, 4};
         const std::int64_t row = (30001 + n) * stride[0] + 40009 * stride[1] + 50021 * stride[2];
-        const Operand b = {
-            "b", {at(4 * row), -stride[3], stride[4], stride[5]}, {extent, extent, extent}, 1, 4};
+        const hone_tensor b_tensor = tensor_at(at(4 * row), -stride[3], stride[4], stride[5]);
+        const Operand b = {"b", hone_const(b_tensor), {extent, extent, extent}, 1, 4};
         ASSERT_TRUE(a.fits() && b.fits());
         EXPECT_FALSE(share_memory(a.footprint(), b.footprint()));
         // 3 stride[2] + 7 stride[0] is 10 stride[1].

@@ -56,9 +56,9 @@ TEST(ReferenceClosedForm, SoftmaxOneIsSoftmaxWithASinkOfZero) {
     expect_same_outputs(one, sink);
 }
 
-TEST(ReferenceClosedForm, SoftmaxNOfZeroIsSoftmax) {
+TEST(ReferenceClosedForm, SoftmaxNOfNearlyNothingIsSoftmax) {
     Example<double> zero(HONE_SOFTMAX_1, {}), softmax(HONE_SOFTMAX, {});
-    zero.problem.softmax_n = 0;
+    zero.problem.softmax_n = 1e-300;
     softmax.sink.clear();
     softmax.dout.values = zero.dout.values;
     softmax.dlse = zero.dlse;
@@ -173,7 +173,7 @@ TEST(ReferenceClosedForm, ReluIsZeroUpToItsShiftAndLinearBeyond) {
 }
 
 TEST(ReferenceClosedForm, ADefaultCountsTheKeysThatTheRowSees) {
-    const Shape shape = {.batch = 1, .query_heads = 1, .kv_heads = 1, .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+    const Shape shape = {.batch = 1, .query_heads = 1, .kv_heads = 1, .mask = Mask::top_left};
     for (int activation : {HONE_SIGMOID, HONE_RELU, HONE_LINEAR}) {
         Example<double> x(activation, shape);
         x.shift.clear();
@@ -192,7 +192,7 @@ TEST(ReferenceClosedForm, ADefaultCountsTheKeysThatTheRowSees) {
 }
 
 TEST(ReferenceClosedForm, AShiftLeftToItsDefaultHasThatShiftsGradient) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
+    for (int activation = 0; activation < activation_count; ++activation) {
         if (!describe(activation).takes_shift) continue;
         Example<double> by_default(activation, {}), by_hand(activation, {});
         by_default.shift.clear();

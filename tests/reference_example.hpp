@@ -14,8 +14,11 @@
 
 #include "reference/activations.hpp"
 #include "reference/attention.hpp"
+#include "tests/problem.hpp"
 
 namespace hone::reference {
+
+using test::Mask, test::small_problem, test::set_mask;
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -28,7 +31,7 @@ struct Broadcast {
 struct Shape {
     int64_t batch = 2, query_heads = 4, kv_heads = 2, queries = 4, keys = 5, key_dim = 3, value_dim = 2;
     int64_t group_heads = 2;
-    hone_mask mask = HONE_MASK_NONE;
+    Mask mask = Mask::none;
     Broadcast q = {}, k = {}, v = {};
 };
 
@@ -59,7 +62,7 @@ template <class S>
 struct Example {
     Shape shape;
     hone_activation_info info;
-    hone_problem problem = hone_problem_default();
+    hone_problem problem = small_problem();
     Tensor<S> q, k, v, o, dout, dq, dk, dv;
     std::vector<S> sink, log_prior, shift, lse, dlse, dsink, dlog_prior, dshift;
 
@@ -75,7 +78,7 @@ struct Example {
           dk(s.batch, s.kv_heads, s.keys, s.key_dim, s.k),
           dv(s.batch, s.kv_heads, s.keys, s.value_dim, s.v) {
         problem.activation = activation;
-        problem.mask = s.mask;
+        set_mask(problem, s.mask);
         problem.batch = s.batch;
         problem.query_heads = s.query_heads;
         problem.kv_heads = s.kv_heads;
@@ -102,7 +105,8 @@ struct Example {
 
     void forward() {
         hone_forward_args args = {};
-        args.q = q.view, args.k = k.view, args.v = v.view, args.o = o.view;
+        args.q = hone_const(q.view), args.k = hone_const(k.view), args.v = hone_const(v.view);
+        args.o = o.view;
         args.sink = data_or_null(sink);
         args.log_prior = data_or_null(log_prior);
         args.shift = data_or_null(shift);
@@ -112,8 +116,9 @@ struct Example {
 
     hone_backward_args backward_args() {
         hone_backward_args args = {};
-        args.q = q.view, args.k = k.view, args.v = v.view, args.dout = dout.view;
-        if (info.normalised) args.o = o.view;
+        args.q = hone_const(q.view), args.k = hone_const(k.view), args.v = hone_const(v.view);
+        args.dout = hone_const(dout.view);
+        if (info.normalised) args.o = hone_const(o.view);
         args.sink = data_or_null(sink);
         args.log_prior = data_or_null(log_prior);
         args.shift = data_or_null(shift);

@@ -154,7 +154,7 @@ TEST(ReferenceExtreme, AnInfiniteLogPriorOfNothingDoesNotCount) {
 }
 
 TEST(ReferenceExtreme, WithoutBatchHeadsOrQueriesThereIsNothingToDoButZeros) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+    for (int activation = 0; activation < activation_count; ++activation)
         for (const Shape& shape :
              {Shape{.batch = 0}, Shape{.query_heads = 0, .group_heads = 1},
               Shape{.query_heads = 0, .kv_heads = 0, .group_heads = 1}, Shape{.queries = 0}}) {
@@ -185,11 +185,11 @@ TEST(ReferenceExtreme, ARowWithoutWeightGivesZeroAndNoGradient) {
 }
 
 TEST(ReferenceExtreme, ARowThatSeesNoKeyGivesZeroAndNoGradient) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+    for (int activation = 0; activation < activation_count; ++activation)
         for (int64_t keys : {0, 2}) {
             const int64_t hidden = 6 - keys;  // the first queries see no key
-            Example<double> x(
-                activation, {.batch = 1, .queries = 6, .keys = keys, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT});
+            Example<double> x(activation,
+                              {.batch = 1, .queries = 6, .keys = keys, .mask = Mask::bottom_right});
             x.sink.clear();
             std::ranges::fill(x.shift, 5);  // so that no ReLU is 0
             x.run();
@@ -219,8 +219,8 @@ TEST(ReferenceExtreme, ARowThatSeesOnlyItsSinkGivesTheSinkTheGradientOfTheLse) {
 }
 
 TEST(ReferenceExtreme, NanBehindTheMaskDoesNotLeak) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
-        const Shape shape = {.queries = 3, .keys = 5, .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+    for (int activation = 0; activation < activation_count; ++activation) {
+        const Shape shape = {.queries = 3, .keys = 5, .mask = Mask::top_left};
         Example<double> clean(activation, shape), dirty(activation, shape);
         for (int64_t b = 0; b < shape.batch; ++b)
             for (int64_t h = 0; h < shape.kv_heads; ++h)
@@ -240,13 +240,11 @@ TEST(ReferenceExtreme, NanBehindTheMaskDoesNotLeak) {
 }
 
 TEST(ReferenceExtreme, NanReachesEveryRowThatSeesItAndNoOther) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation)
+    for (int activation = 0; activation < activation_count; ++activation)
         for (bool in_values : {false, true}) {
-            Example<double> x(activation, {.batch = 1,
-                                           .query_heads = 2,
-                                           .kv_heads = 1,
-                                           .queries = 5,
-                                           .mask = HONE_MASK_CAUSAL_TOP_LEFT});
+            Example<double> x(
+                activation,
+                {.batch = 1, .query_heads = 2, .kv_heads = 1, .queries = 5, .mask = Mask::top_left});
             (in_values ? x.v : x.k).row(0, 0, 3)[0] = nan;
             x.run();
             for (int64_t h = 0; h < 2; ++h)

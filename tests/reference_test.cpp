@@ -20,17 +20,16 @@ struct GradientCase {
 
 const GradientCase gradient_cases[] = {
     {"Unmasked", {}},
-    {"CausalTopLeft", {.mask = HONE_MASK_CAUSAL_TOP_LEFT}},
-    {"CausalTopLeftMoreQueriesThanKeys", {.queries = 6, .keys = 3, .mask = HONE_MASK_CAUSAL_TOP_LEFT}},
-    {"CausalBottomRight", {.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT}},
-    {"CausalBottomRightWithRowsThatSeeNoKey",
-     {.queries = 6, .keys = 3, .mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT}},
+    {"CausalTopLeft", {.mask = Mask::top_left}},
+    {"CausalTopLeftMoreQueriesThanKeys", {.queries = 6, .keys = 3, .mask = Mask::top_left}},
+    {"CausalBottomRight", {.mask = Mask::bottom_right}},
+    {"CausalBottomRightWithRowsThatSeeNoKey", {.queries = 6, .keys = 3, .mask = Mask::bottom_right}},
     {"OneHeadPerKvHead", {.kv_heads = 4, .group_heads = 4}},
     {"MultiQuery", {.kv_heads = 1, .group_heads = 1}},
     {"ValueDimAboveKeyDim", {.key_dim = 1, .value_dim = 4}},
     {"BroadcastQueries", {.q = {.head = true, .row = true}}},
     {"BroadcastKeysAndValues",
-     {.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT, .k = {.batch = true, .head = true}, .v = {.batch = true}}},
+     {.mask = Mask::bottom_right, .k = {.batch = true, .head = true}, .v = {.batch = true}}},
     {"BroadcastKeyAndValueRows", {.k = {.row = true}, .v = {.head = true, .row = true}}},
 };
 
@@ -87,7 +86,7 @@ TEST_P(ReferenceGradient, AgreesWithCentralFiniteDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryActivation, ReferenceGradient,
-                         testing::Combine(testing::Range(0, int(HONE_ACTIVATION_COUNT)),
+                         testing::Combine(testing::Range(0, int(activation_count)),
                                           testing::ValuesIn(gradient_cases)),
                          [](const auto& info) {
                              return activation_name(std::get<0>(info.param)) + "_" +
@@ -118,7 +117,7 @@ TEST(ReferenceDual, SlopesAgreeWithCentralFiniteDifferences) {
 // ---- Masks and layouts ----
 
 // The weights of equal scores under softmax, which name the keys that a row sees.
-void expect_visible_keys(hone_mask mask, int64_t keys, const std::vector<int64_t>& visible) {
+void expect_visible_keys(Mask mask, int64_t keys, const std::vector<int64_t>& visible) {
     const int64_t queries = visible.size();
     Example<double> x(HONE_SOFTMAX, {.batch = 1,
                                      .query_heads = 1,
@@ -138,15 +137,15 @@ void expect_visible_keys(hone_mask mask, int64_t keys, const std::vector<int64_t
 }
 
 TEST(ReferenceMask, EachMaskShowsItsKeys) {
-    expect_visible_keys(HONE_MASK_NONE, 5, {5, 5, 5});
-    expect_visible_keys(HONE_MASK_CAUSAL_TOP_LEFT, 5, {1, 2, 3});
-    expect_visible_keys(HONE_MASK_CAUSAL_TOP_LEFT, 2, {1, 2, 2, 2});
-    expect_visible_keys(HONE_MASK_CAUSAL_BOTTOM_RIGHT, 5, {3, 4, 5});
-    expect_visible_keys(HONE_MASK_CAUSAL_BOTTOM_RIGHT, 2, {0, 0, 1, 2});
+    expect_visible_keys(Mask::none, 5, {5, 5, 5});
+    expect_visible_keys(Mask::top_left, 5, {1, 2, 3});
+    expect_visible_keys(Mask::top_left, 2, {1, 2, 2, 2});
+    expect_visible_keys(Mask::bottom_right, 5, {3, 4, 5});
+    expect_visible_keys(Mask::bottom_right, 2, {0, 0, 1, 2});
 }
 
 TEST(ReferenceLayout, BroadcastAndGroupedHeadsEqualTheirCopies) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
+    for (int activation = 0; activation < activation_count; ++activation) {
         Example<double> shared(activation, {.k = {.batch = true}, .v = {.row = true}});
         Example<double> copied(activation, {.kv_heads = 4});
         copied.q.values = shared.q.values;
@@ -165,7 +164,7 @@ TEST(ReferenceLayout, BroadcastAndGroupedHeadsEqualTheirCopies) {
 }
 
 TEST(ReferenceLayout, KeysAndValuesMayBeTheSameMemory) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
+    for (int activation = 0; activation < activation_count; ++activation) {
         Example<double> shared(activation, {.value_dim = 3}), copied(activation, {.value_dim = 3});
         copied.v.values = copied.k.values;
         shared.v.view = shared.k.view;
@@ -176,7 +175,7 @@ TEST(ReferenceLayout, KeysAndValuesMayBeTheSameMemory) {
 }
 
 TEST(ReferenceLayout, AGradientThatIsNotWantedLeavesTheOthersTheSame) {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
+    for (int activation = 0; activation < activation_count; ++activation) {
         Example<double> all(activation, {}), each(activation, {});
         all.run();
         each.forward();
@@ -210,7 +209,7 @@ TEST(ReferenceLayout, AGradientThatIsNotWantedLeavesTheOthersTheSame) {
 
 template <class S>
 void expect_agrees_with_long_double() {
-    for (int activation = 0; activation < HONE_ACTIVATION_COUNT; ++activation) {
+    for (int activation = 0; activation < activation_count; ++activation) {
         Example<long double> exact(activation, {});
         Example<S> x(activation, {});
         const auto copy = [](const auto& from, auto& to) {

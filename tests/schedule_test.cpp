@@ -19,7 +19,7 @@ namespace {
 
 struct Shape {
     std::int64_t batch = 1, query_heads = 1, kv_heads = 1, queries = 1, keys = 1, dim = 64;
-    hone_mask mask = HONE_MASK_NONE;
+    Mask mask = Mask::none;
     Shared sum_dq = {}, sum_dkv = {};  // axes over which gradients are summed
 
     std::string name() const {
@@ -28,14 +28,14 @@ struct Shape {
         };
         std::string text = "B " + std::to_string(batch) + ", H " + std::to_string(query_heads) + "/" +
                            std::to_string(kv_heads) + ", " + std::to_string(queries) + " x " +
-                           std::to_string(keys) + (mask == HONE_MASK_NONE ? "" : ", causal");
+                           std::to_string(keys) + (mask == Mask::none ? "" : ", causal");
         if (!axes(sum_dq).empty()) text += ", dq summed over " + axes(sum_dq);
         if (!axes(sum_dkv).empty()) text += ", dk, dv over " + axes(sum_dkv);
         return text;
     }
     hone_problem problem() const {
-        hone_problem p = hone_problem_default();
-        p.mask = mask;
+        hone_problem p = small_problem();
+        set_mask(p, mask);
         p.batch = batch, p.query_heads = query_heads, p.kv_heads = kv_heads;
         p.queries = queries, p.keys = keys, p.key_dim = p.value_dim = dim;
         return p;
@@ -45,7 +45,7 @@ struct Shape {
 // Plans look at which strides are 0 and which pointers are null, and at nothing else of a tensor.
 hone_tensor tensor(const Shared& summed = {}) {
     static float memory;
-    return {&memory, !summed.batch, !summed.heads, !summed.rows};
+    return tensor_at(&memory, !summed.batch, !summed.heads, !summed.rows);
 }
 
 Machine machine(int threads) {
@@ -69,14 +69,14 @@ ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation 
     hone_problem p = shape.problem();
     p.activation = activation;
     hone_forward_args a = {};
-    a.q = a.k = a.v = a.o = tensor();
+    a.q = a.k = a.v = hone_const(tensor()), a.o = tensor();
     return plan_forward(p, a, info(p), visibility_of(p), machine(threads));
 }
 
 BackwardPlan backward_plan_of(const Shape& shape, int threads) {
     const hone_problem p = shape.problem();
     hone_backward_args a = {};
-    a.q = a.k = a.v = a.o = a.dout = tensor();
+    a.q = a.k = a.v = a.o = a.dout = hone_const(tensor());
     a.dq = tensor(shape.sum_dq), a.dk = a.dv = tensor(shape.sum_dkv);
     return plan_backward(p, a, info(p), visibility_of(p), machine(threads));
 }
@@ -114,11 +114,11 @@ void expect_efficient(const Shape& shape, int threads, Direction direction) {
 
 constexpr int kThreads[] = {2, 4, 8, 16, 32, 64, 128};
 constexpr Direction kDirections[] = {Direction::forward, Direction::backward};
-constexpr hone_mask kMasks[] = {HONE_MASK_NONE, HONE_MASK_CAUSAL_BOTTOM_RIGHT};
+constexpr Mask kMasks[] = {Mask::none, Mask::bottom_right};
 
 TEST(Schedule, keeps_sixteen_threads_busy_where_eight_heads_have_two_thousand_rows) {
     for (const Direction direction : kDirections)
-        for (const hone_mask mask : kMasks)
+        for (const Mask mask : kMasks)
             for (const std::int64_t n : {2048, 3001, 4096, 16384})
                 for (const auto& [batch, heads] : {std::pair{1, 8}, std::pair{8, 1}, std::pair{2, 4}})
                     for (const int threads : {2, 4, 8, 16}) {
@@ -134,7 +134,7 @@ TEST(Schedule, keeps_sixteen_threads_busy_where_eight_heads_have_two_thousand_ro
 
 TEST(Schedule, is_near_the_bound_for_few_and_many_heads) {
     for (const Direction direction : kDirections)
-        for (const hone_mask mask : kMasks)
+        for (const Mask mask : kMasks)
             for (const auto& [batch, heads] : {std::pair{1, 1}, std::pair{1, 8}, std::pair{8, 8}})
                 for (const int group : {1, 8})
                     for (const std::int64_t n : {512, 2048, 4096, 16384})
@@ -174,7 +174,7 @@ double sum_of_costs(const Plan& plan, Work work) {
 // Shapes whose blocks are ragged in every way, some without work.
 std::vector<Shape> odd_shapes() {
     std::vector<Shape> shapes;
-    for (const hone_mask mask : {HONE_MASK_NONE, HONE_MASK_CAUSAL_TOP_LEFT, HONE_MASK_CAUSAL_BOTTOM_RIGHT})
+    for (const Mask mask : {Mask::none, Mask::top_left, Mask::bottom_right})
         for (const auto& [batch, query_heads, kv_heads] :
              {std::tuple{1, 1, 1}, std::tuple{3, 14, 2}, std::tuple{2, 97, 1}, std::tuple{5, 7, 7},
               std::tuple{0, 2, 1}})
@@ -285,7 +285,7 @@ TEST(Schedule, packing_costs_what_is_packed) {
 
 // Callers ask how large a workspace would be before they know that there is memory for it.
 TEST(Schedule, is_planned_at_once_whatever_the_extents) {
-    for (const hone_mask mask : {HONE_MASK_NONE, HONE_MASK_CAUSAL_TOP_LEFT, HONE_MASK_CAUSAL_BOTTOM_RIGHT})
+    for (const Mask mask : {Mask::none, Mask::top_left, Mask::bottom_right})
         for (const auto& [queries, keys] :
              {std::pair{48, 8}, std::pair{8, 48}, std::pair{30, 30}, std::pair{48, 0}})
             for (const int threads : {1, 64}) {

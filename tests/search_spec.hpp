@@ -25,7 +25,7 @@ class SearchDraw {
   public:
     explicit SearchDraw(std::int64_t number) : random_("search_" + std::to_string(number)) {
         problem_.spec.name = "search_" + std::to_string(number);
-        problem_.activation = static_cast<hone_activation>(random_.integer(0, HONE_ACTIVATION_COUNT - 1));
+        problem_.activation = static_cast<hone_activation>(random_.integer(0, hone_activation_count() - 1));
         info_ = describe(problem_.activation);
         problem_.dtype = one_in(4) ? HONE_FLOAT64 : HONE_FLOAT32;
         for (int& threads : problem_.threads) threads = static_cast<int>(random_.integer(1, 8));
@@ -61,7 +61,7 @@ class SearchDraw {
         s.keys = extent(400, {16, 32, 64, 256, 512, 1024});
         s.key_dim = extent(40, {8, 16, 32, 64});
         s.value_dim = one_in(2) ? s.key_dim : extent(40, {8, 16, 32, 64});
-        s.mask = static_cast<hone_mask>(random_.integer(0, 2));
+        s.mask = static_cast<Mask>(random_.integer(0, 2));
         while (work(s) > 4e6 && shrink(s)) continue;
         if (one_in(40)) one_of({&s.batch, &s.query_heads, &s.queries, &s.keys})[0] = 0;
     }
@@ -99,7 +99,7 @@ class SearchDraw {
             s.group_heads = random_.integer(1, s.query_heads);
             while (s.query_heads % s.group_heads != 0) --s.group_heads;
         }
-        if (info_.takes_softmax_n) s.softmax_n = one_of({1.0, 1.0, 0.0, 0.5, 3.0, 1000.0});
+        if (info_.takes_softmax_n) s.softmax_n = one_of({1.0, 1.0, 1e-30, 0.5, 3.0, 1000.0});
         if (info_.takes_weight) s.weight = one_of({0.0, 0.0, 0.7, -1.3, 30.0});
         s.scale = one_of({0.0, 0.0, 0.3, -0.3, 1.0, -1.7});
     }

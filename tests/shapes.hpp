@@ -45,10 +45,10 @@ inline void add_extents(std::vector<Spec>& specs) {
 inline void add_masks(std::vector<Spec>& specs) {
     const auto both = [&](Spec spec) {
         const std::string shape = "_" + spec.name;
-        spec.mask = HONE_MASK_CAUSAL_TOP_LEFT;
+        spec.mask = Mask::top_left;
         spec.name = "top_left" + shape;
         specs.push_back(spec);
-        spec.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        spec.mask = Mask::bottom_right;
         spec.name = "bottom_right" + shape;
         specs.push_back(spec);
     };
@@ -95,7 +95,7 @@ inline void add_heads_and_layouts(std::vector<Spec>& specs) {
                          bool in_quick) {
         Spec spec = gqa;
         spec.name = name;
-        spec.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        spec.mask = Mask::bottom_right;
         spec.bnhd = bnhd;
         spec.padding = padding;
         spec.offset = offset;
@@ -108,7 +108,7 @@ inline void add_heads_and_layouts(std::vector<Spec>& specs) {
     add("bnhd_padded_misaligned", true, 5, 3, true);
     // Rows of zeros that do not lie together: of keys that no row sees, of rows that see no key.
     add("bnhd_padded_unseen_keys", true, 3, 1, false);
-    specs.back().mask = HONE_MASK_CAUSAL_TOP_LEFT;
+    specs.back().mask = Mask::top_left;
     specs.back().keys = 61;
     add("bnhd_padded_rows_without_keys", true, 3, 1, false);
     specs.back().queries = 97;
@@ -174,7 +174,7 @@ inline void add_options(std::vector<Spec>& specs) {
                        .keys = 31,
                        .key_dim = 17,
                        .value_dim = 11,
-                       .mask = HONE_MASK_CAUSAL_TOP_LEFT};
+                       .mask = Mask::top_left};
     const auto add = [&](const char* name, auto&& change) {
         Spec spec = base;
         spec.name = name;
@@ -185,23 +185,23 @@ inline void add_options(std::vector<Spec>& specs) {
     add("sink_dlse", [](Spec& s) { s.sink = s.dlse = true; });
     add("sink_no_visible_key", [](Spec& s) {
         s.sink = s.dlse = true;
-        s.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        s.mask = Mask::bottom_right;
         s.keys = 13;
     });
     add("sink_in_chunks", [](Spec& s) {
         s.sink = s.dlse = true;
-        s.mask = HONE_MASK_NONE;
+        s.mask = Mask::none;
         s.queries = 2;
         s.keys = 1037;
     });
     add("dlse", [](Spec& s) { s.dlse = true; });
     add("dlse_no_visible_key", [](Spec& s) {
         s.dlse = true;
-        s.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+        s.mask = Mask::bottom_right;
         s.keys = 13;
     });
     add("without_lse", [](Spec& s) { s.lse = false; });
-    add("softmax_0", [](Spec& s) { s.softmax_n = 0; });
+    add("softmax_n_tiny", [](Spec& s) { s.softmax_n = 1e-30; });
     add("softmax_half", [](Spec& s) { s.softmax_n = 0.5; });
     add("softmax_3", [](Spec& s) { s.softmax_n = 3; });
     add("softmax_3_dlse", [](Spec& s) {

@@ -62,9 +62,8 @@ struct BetweenHeads {
     BetweenHeads() {
         problem.query_heads = problem.kv_heads = 2, problem.queries = 1, problem.keys = 3;
         problem.key_dim = problem.value_dim = 4;
-        args.size = sizeof args;
-        args.q = hone_bhnd(other.at(0), 2, 1, 4), args.v = hone_bhnd(other.at(8), 2, 3, 4);
-        args.k = {buffer.at(0), 0, 18, 1};
+        args.q = hone_const_bhnd(other.at(0), 2, 1, 4), args.v = hone_const_bhnd(other.at(8), 2, 3, 4);
+        args.k = hone_const(tensor_at(buffer.at(0), 0, 18, 1));
     }
     hone_status run(const hone_tensor& o) {
         args.o = o;
@@ -72,8 +71,8 @@ struct BetweenHeads {
     }
 
     Buffer buffer = Buffer("between heads", 24), other = Buffer("other", 8 + 24 + 8);
-    hone_problem problem = hone_problem_default();
-    hone_forward_args args = {};
+    hone_problem problem = small_problem();
+    hone_forward_args args = no_forward_args();
 };
 
 TEST(SharedMemory, output_between_the_heads_of_an_input_is_taken) {
@@ -101,14 +100,14 @@ TEST(SharedMemory, output_that_reaches_into_the_heads_of_an_input_is_refused) {
 TEST(SharedMemory, output_whose_heads_interleave_is_taken) {
     BetweenHeads call;
     call.problem.queries = 3, call.problem.keys = 1, call.problem.value_dim = 2;
-    call.args.q = hone_bhnd(call.other.at(0), 2, 3, 4);
+    call.args.q = hone_const_bhnd(call.other.at(0), 2, 3, 4);
     Buffer apart("apart", 12), expected = Buffer("o", 23), o = expected;
-    const hone_tensor interleaved = {o.at(0), 23, 9, 6};
+    const hone_tensor interleaved = tensor_at(o.at(0), 23, 9, 6);
     ASSERT_EQ(call.run(hone_bhnd(apart.at(0), 2, 3, 2)), HONE_OK) << hone_last_error();
-    copy(call.args.o, {expected.at(0), 23, 9, 6}, {1, 2, 3, 2});
+    copy(call.args.o, tensor_at(expected.at(0), 23, 9, 6), {1, 2, 3, 2});
     ASSERT_EQ(call.run(interleaved), HONE_OK) << hone_last_error();
     EXPECT_TRUE(o == expected);
-    const hone_tensor meeting = {o.at(0), 23, 7, 6};
+    const hone_tensor meeting = tensor_at(o.at(0), 23, 7, 6);
     expect_refused([&] { return call.run(meeting); }, o, "o: its strides make rows overlap;");
 }
 
@@ -121,7 +120,7 @@ struct Fused {
         return (query_parts * query_heads + kv_parts * kv_heads) * features;
     }
     hone_problem problem() const {
-        hone_problem p = hone_problem_default();
+        hone_problem p = small_problem();
         p.activation = HONE_SIGMOID, p.threads = 2, p.batch = batch;
         p.query_heads = query_heads, p.kv_heads = kv_heads, p.queries = p.keys = rows;
         p.key_dim = p.value_dim = features;
@@ -132,7 +131,10 @@ struct Fused {
 };
 
 hone_tensor part(Buffer& buffer, std::int64_t width, std::int64_t first) {
-    return {buffer.at(first), Fused::rows * width, Fused::features, width};
+    return tensor_at(buffer.at(first), Fused::rows * width, Fused::features, width);
+}
+hone_const_tensor const_part(Buffer& buffer, std::int64_t width, std::int64_t first) {
+    return hone_const(part(buffer, width, first));
 }
 
 constexpr Fused kFused[] = {{5, 5}, {7, 7}, {35, 7}, {35, 5}, {7, 1}, {1, 1}};
@@ -143,9 +145,9 @@ TEST(SharedMemory, q_k_v_and_o_of_one_buffer_are_taken_and_o_shifted_is_refused)
         const std::int64_t o = fused.width(1, 2);
         Buffer buffer("fused", fused.batch * fused.rows * width), apart = buffer, expected = buffer;
         const hone_problem p = fused.problem();
-        hone_forward_args a = {};
-        a.size = sizeof a;
-        a.q = part(buffer, width, 0), a.k = part(buffer, width, k), a.v = part(buffer, width, v);
+        hone_forward_args a = no_forward_args();
+        a.q = const_part(buffer, width, 0), a.k = const_part(buffer, width, k);
+        a.v = const_part(buffer, width, v);
         const auto run_into = [&](const hone_tensor& to) {
             a.o = to;
             return hone_forward(&p, &a);
@@ -169,10 +171,9 @@ TEST(SharedMemory, gradients_beside_inputs_of_one_buffer_are_taken_and_dv_shifte
         const std::int64_t dq = fused.width(2, 2), dk = fused.width(3, 2), dv = fused.width(3, 3);
         Buffer buffer("fused", fused.batch * fused.rows * width), apart = buffer, expected = buffer;
         const hone_problem p = fused.problem();
-        hone_backward_args a = {};
-        a.size = sizeof a;
-        a.q = part(buffer, width, 0), a.dout = part(buffer, width, dout);
-        a.k = part(buffer, width, k), a.v = part(buffer, width, v);
+        hone_backward_args a = no_backward_args();
+        a.q = const_part(buffer, width, 0), a.dout = const_part(buffer, width, dout);
+        a.k = const_part(buffer, width, k), a.v = const_part(buffer, width, v);
         const auto run_into = [&](Buffer& to, std::int64_t shift_of_dv) {
             a.dq = part(to, width, dq), a.dk = part(to, width, dk);
             a.dv = part(to, width, dv + shift_of_dv);
@@ -196,7 +197,7 @@ TEST(SharedMemory, workspace_is_told_to_the_byte) {
     ASSERT_EQ(hone_forward_workspace(&call.problem, &call.args, &bytes), HONE_OK) << hone_last_error();
     const auto stride = static_cast<std::int64_t>(bytes / sizeof(float) + 8);
     Buffer buffer("padded", 3 * stride);
-    call.args.k = {buffer.at(0), 0, 2 * stride, stride};
+    call.args.k = hone_const(tensor_at(buffer.at(0), 0, 2 * stride, stride));
     call.problem.query_heads = call.problem.kv_heads = 1;
     call.args.workspace_bytes = bytes;
     const hone_tensor o = hone_bhnd(call.other.at(32), 1, 1, 4);

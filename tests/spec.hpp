@@ -22,7 +22,7 @@ enum Gradients : unsigned { WITH_DQ = 1, WITH_DK = 2, WITH_DV = 4, WITH_PARAMETE
 struct Spec {
     std::string name;
     std::int64_t batch = 1, query_heads = 1, kv_heads = 1, queries = 5, keys = 7, key_dim = 8, value_dim = 8;
-    hone_mask mask = HONE_MASK_NONE;
+    Mask mask = Mask::none;
 
     bool bnhd = false;
     std::int64_t padding = 0, offset = 0;  // as in Layout
@@ -52,10 +52,10 @@ inline bool applies(const Spec& spec, const hone_activation_info& info) {
 }
 
 inline hone_problem problem_of(const Spec& spec, hone_activation activation, hone_dtype dtype) {
-    hone_problem p = hone_problem_default();
+    hone_problem p = small_problem();
     p.dtype = dtype;
     p.activation = activation;
-    p.mask = spec.mask;
+    set_mask(p, spec.mask);
     p.threads = 2;
     p.batch = spec.batch;
     p.query_heads = spec.query_heads;

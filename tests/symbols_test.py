@@ -1,10 +1,10 @@
-"""Fails where an ISA unit defines a symbol that the linker may merge with another unit's of the same name.
+"""Fails where an ISA's kernels define a symbol that the linker may merge with another's of the same name.
 
-The linker keeps one copy of a weak symbol, from any object. Were the copy of the AVX-512 unit kept for the
-baseline, an older machine would die of an illegal instruction. A unit's symbols may therefore be weak only
-under a namespace of its own: xsimd_<unit>.
+The linker keeps one copy of a weak symbol, from any object. Were the copy of the AVX-512 kernels kept for the
+baseline, an older machine would die of an illegal instruction. The symbols of an ISA may therefore be weak only
+under a namespace of its own: xsimd_<isa>.
 
-usage: symbols_test.py libhone_<unit>.a ...
+usage: symbols_test.py libhone_<isa>.a ...
 """
 
 import pathlib
@@ -25,15 +25,15 @@ def defined_symbols(library):
 def main():
     found = 0
     for library in sys.argv[1:]:
-        unit = re.fullmatch(r"libhone_(\w+)\.a", pathlib.Path(library).name).group(1)
+        isa = re.fullmatch(r"libhone_(\w+)\.a", pathlib.Path(library).name).group(1)
         symbols = defined_symbols(library)
         if not symbols:
             sys.exit(f"{library}: nm shows no symbol at all")
-        merged = [name for kind, name in symbols if kind in MERGEABLE and f"xsimd_{unit}::" not in name]
+        merged = [name for kind, name in symbols if kind in MERGEABLE and f"xsimd_{isa}::" not in name]
         for name in merged:
-            print(f"{unit}: {name}")
+            print(f"{isa}: {name}")
         found += len(merged)
-        print(f"{unit}: {len(symbols)} symbols, {len(merged)} that could be merged with another unit's")
+        print(f"{isa}: {len(symbols)} symbols, {len(merged)} that could be merged with another ISA's")
     sys.exit(found > 0)
 
 

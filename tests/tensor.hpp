@@ -95,7 +95,12 @@ class Tensor {
     S* row(std::int64_t b, std::int64_t h, std::int64_t i) {
         return data() + b * batch_stride_ + h * head_stride_ + i * row_stride_;
     }
-    hone_tensor view() { return {data(), batch_stride_, head_stride_, row_stride_}; }
+    hone_tensor view() {
+        hone_tensor t = {};
+        t.data = data();
+        t.batch_stride = batch_stride_, t.head_stride = head_stride_, t.row_stride = row_stride_;
+        return t;
+    }
 
     // Calls body(b, h, i, features) for every row; for one that is broadcast, as often as it is seen.
     template <class Body>

@@ -15,6 +15,53 @@
 
 namespace {
 
+// Where versions differ.
+#ifdef HONE_VERSION_MAJOR
+hone_activation_info empty_info() {
+    hone_activation_info info = {};
+    info.size = sizeof info;
+    return info;
+}
+hone_problem empty_problem() {
+    hone_problem p = {};
+    p.size = sizeof p;
+    return p;
+}
+void set_causal(hone_problem& p) {
+    p.flags = HONE_CAUSAL, p.alignment = HONE_BOTTOM_RIGHT;
+}
+hone_const_tensor input(const gate_tensor& t) {
+    hone_const_tensor tensor = {};
+    tensor.data = t.data;
+    tensor.batch_stride = t.batch_stride, tensor.head_stride = t.head_stride,
+    tensor.row_stride = t.row_stride;
+    return tensor;
+}
+hone_tensor output(const gate_tensor& t) {
+    hone_tensor tensor = {};
+    tensor.data = t.data;
+    tensor.batch_stride = t.batch_stride, tensor.head_stride = t.head_stride,
+    tensor.row_stride = t.row_stride;
+    return tensor;
+}
+#else  // 0.1.0
+hone_activation_info empty_info() {
+    return {};
+}
+hone_problem empty_problem() {
+    return hone_problem_default();
+}
+void set_causal(hone_problem& p) {
+    p.mask = HONE_MASK_CAUSAL_BOTTOM_RIGHT;
+}
+hone_tensor input(const gate_tensor& t) {
+    return {t.data, t.batch_stride, t.head_stride, t.row_stride};
+}
+hone_tensor output(const gate_tensor& t) {
+    return input(t);
+}
+#endif
+
 thread_local std::string kept_error;
 thread_local std::string kept_words;
 
@@ -68,21 +115,17 @@ struct Library {
 
 // Its value and what it takes.
 std::pair<std::int32_t, hone_activation_info> find_activation(const Library& hone, const std::string& name) {
-    hone_activation_info info = {};
+    hone_activation_info info = empty_info();
     for (std::int32_t a = 0; hone.describe_activation(a, &info) == HONE_OK; ++a)
         if (info.name == name) return {a, info};
     throw std::runtime_error("there is no activation '" + name + "'");
 }
 
-hone_tensor tensor(const gate_tensor& t) {
-    return {t.data, t.batch_stride, t.head_stride, t.row_stride};
-}
-
 hone_problem make_problem(const gate_case& c, std::int32_t activation) {
-    hone_problem p = hone_problem_default();
+    hone_problem p = empty_problem();
     p.dtype = std::strcmp(c.dtype, "f64") == 0 ? HONE_FLOAT64 : HONE_FLOAT32;
     p.activation = activation;
-    p.mask = std::strcmp(c.mask, "causal") == 0 ? HONE_MASK_CAUSAL_BOTTOM_RIGHT : HONE_MASK_NONE;
+    if (std::strcmp(c.mask, "causal") == 0) set_causal(p);
     p.threads = static_cast<std::int32_t>(c.threads);
     p.batch = c.batch;
     p.query_heads = c.query_heads;
@@ -96,7 +139,7 @@ hone_problem make_problem(const gate_case& c, std::int32_t activation) {
 hone_forward_args make_forward(const gate_case& c, bool normalised) {
     hone_forward_args a = {};
     a.size = sizeof a;
-    a.q = tensor(c.q), a.k = tensor(c.k), a.v = tensor(c.v), a.o = tensor(c.o);
+    a.q = input(c.q), a.k = input(c.k), a.v = input(c.v), a.o = output(c.o);
     if (normalised) a.lse = c.lse;
     return a;
 }
@@ -104,9 +147,9 @@ hone_forward_args make_forward(const gate_case& c, bool normalised) {
 hone_backward_args make_backward(const gate_case& c, bool normalised) {
     hone_backward_args a = {};
     a.size = sizeof a;
-    a.q = tensor(c.q), a.k = tensor(c.k), a.v = tensor(c.v), a.dout = tensor(c.dout);
-    a.dq = tensor(c.dq), a.dk = tensor(c.dk), a.dv = tensor(c.dv);
-    if (normalised) a.o = tensor(c.o), a.lse = c.lse;
+    a.q = input(c.q), a.k = input(c.k), a.v = input(c.v), a.dout = input(c.dout);
+    a.dq = output(c.dq), a.dk = output(c.dk), a.dv = output(c.dv);
+    if (normalised) a.o = input(c.o), a.lse = c.lse;
     return a;
 }
 
@@ -171,7 +214,7 @@ double gate_run(gate_call* call, void* workspace, int64_t times) {
 const char* gate_activations(const char* libhone) {
     const auto list = [&] {
         const Library hone(libhone);
-        hone_activation_info info = {};
+        hone_activation_info info = empty_info();
         kept_words.clear();
         for (std::int32_t a = 0; hone.describe_activation(a, &info) == HONE_OK; ++a)
             kept_words.append(a ? " " : "").append(info.name);

@@ -7,8 +7,8 @@ import numpy
 import works
 
 OK = 0
-FLOAT32 = 0
-MASK_NONE, MASK_CAUSAL_BOTTOM_RIGHT = 0, 2
+FLOAT32 = 1
+CAUSAL, BOTTOM_RIGHT = 1, 1
 
 
 class Problem(ctypes.Structure):
@@ -16,8 +16,8 @@ class Problem(ctypes.Structure):
         ("size", ctypes.c_size_t),
         ("dtype", ctypes.c_int32),
         ("activation", ctypes.c_int32),
-        ("mask", ctypes.c_int32),
-        ("threads", ctypes.c_int32),
+        ("flags", ctypes.c_uint32),
+        ("alignment", ctypes.c_int32),
         ("batch", ctypes.c_int64),
         ("query_heads", ctypes.c_int64),
         ("kv_heads", ctypes.c_int64),
@@ -29,16 +29,23 @@ class Problem(ctypes.Structure):
         ("scale", ctypes.c_double),
         ("softmax_n", ctypes.c_double),
         ("weight", ctypes.c_double),
+        ("threads", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
         ("isa", ctypes.c_char_p),
     ]
 
 
 class Tensor(ctypes.Structure):
+    """hone_tensor and hone_const_tensor."""
+
     _fields_ = [
         ("data", ctypes.c_void_p),
         ("batch_stride", ctypes.c_int64),
         ("head_stride", ctypes.c_int64),
         ("row_stride", ctypes.c_int64),
+        ("dtype", ctypes.c_int32),
+        ("reserved_0", ctypes.c_int32),
+        ("reserved", ctypes.c_int64 * 8),
     ]
 
 
@@ -64,6 +71,7 @@ class BackwardArgs(ctypes.Structure):
 
 class ActivationInfo(ctypes.Structure):
     _fields_ = [
+        ("size", ctypes.c_size_t),
         ("name", ctypes.c_char_p),
         *(
             (name, ctypes.c_int32)
@@ -71,12 +79,12 @@ class ActivationInfo(ctypes.Structure):
                 "normalised joint takes_sink takes_log_prior takes_shift takes_weight takes_softmax_n".split()
             )
         ),
-        ("reserved", ctypes.c_int32 * 8),
+        ("reserved", ctypes.c_int32),
     ]
 
 
 class Library:
-    """libhone.so. A struct whose size is not the header's is refused by the library's own check."""
+    """libhone.so. Zeros are the defaults of every field."""
 
     def __init__(self, path):
         self._library = ctypes.CDLL(path)
@@ -110,10 +118,10 @@ class Library:
     def _list_activations(self):
         """{name: (value, info)}"""
         found = {}
-        info = ActivationInfo()
-        while self._library.hone_describe_activation(len(found), ctypes.byref(info)) == OK:
-            found[info.name.decode()] = (len(found), info)
-            info = ActivationInfo()
+        for value in range(self._library.hone_activation_count()):
+            info = ActivationInfo(size=ctypes.sizeof(ActivationInfo))
+            self._checked(self._library.hone_describe_activation)(value, ctypes.byref(info))
+            found[info.name.decode()] = (value, info)
         return found
 
 
@@ -135,7 +143,8 @@ class Hone:
             size=ctypes.sizeof(Problem),
             dtype=FLOAT32,
             activation=value,
-            mask=MASK_CAUSAL_BOTTOM_RIGHT if work.causal else MASK_NONE,
+            flags=CAUSAL if work.causal else 0,
+            alignment=BOTTOM_RIGHT,
             threads=threads,
             batch=work.batch,
             query_heads=work.heads,
@@ -144,7 +153,6 @@ class Hone:
             keys=work.keys,
             key_dim=work.dim,
             value_dim=work.dim,
-            softmax_n=1.0,
         )
         self.inputs = {}
         for name, x in works.inputs(work).items():

@@ -11,7 +11,8 @@ namespace {
 
 template <class Act>
 constexpr hone_activation_info describe(const char* name) {
-    return {name,
+    return {sizeof(hone_activation_info),
+            name,
             Act::normaliser != Normaliser::none,
             Act::joint,
             Act::takes_sink,
@@ -19,7 +20,7 @@ constexpr hone_activation_info describe(const char* name) {
             Act::takes_shift,
             Act::takes_weight,
             Act::takes_softmax_n,
-            {}};
+            0};
 }
 
 template <class T>

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from readme import blocks, section  # noqa: E402
 
-MARKER = "// New activations go above this line."
+MARKER = "New activations go above this line."
 
 
 def run(command, **kwargs):
@@ -40,7 +40,7 @@ def follow_readme(tree):
     """Edits the tree as the section says; gives the new activation's name."""
     name = None
     for block in blocks(section((tree / "README.md").read_text(), "Add an activation")):
-        named = re.search(r"`([\w./]+\.(?:hpp|def))`", block.label)
+        named = re.search(r"`([\w./]+\.(?:hpp|h|def))`", block.label)
         if not named:
             continue
         file = tree / named.group(1)
@@ -51,10 +51,11 @@ def follow_readme(tree):
             file.write_text(file.read_text() + block.text)
             name = re.search(r"HONE_ACTIVATION\(\w+,\s*(\w+)\)", block.text).group(1)
         else:
-            before, marker, after = file.read_text().partition(MARKER)
-            if not marker:
+            lines = file.read_text().splitlines(keepends=True)
+            at = [n for n, line in enumerate(lines) if MARKER in line]
+            if len(at) != 1:
                 sys.exit(f"{named.group(1)} has no line '{MARKER}'")
-            file.write_text(before.rstrip(" ") + block.text + "\n" + marker + after)
+            file.write_text("".join([*lines[: at[0]], block.text, *lines[at[0] :]]))
     if name is None:
         sys.exit("the README's section adds no line to the list of activations")
     return name

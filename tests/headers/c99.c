@@ -4,8 +4,9 @@
 #include <hone/hone.h>
 
 int main(void) {
-    const hone_problem problem = hone_problem_default();
-    const hone_status status = hone_describe_activation(HONE_ACTIVATION_COUNT, NULL);
-    return !(problem.size == sizeof(problem) && status == HONE_INVALID_ARGUMENT &&
+    hone_problem problem;
+    const hone_status made = hone_problem_init(&problem, sizeof problem);
+    const hone_status status = hone_describe_activation(hone_activation_count(), NULL);
+    return !(made == HONE_OK && problem.size == sizeof problem && status == HONE_INVALID_ARGUMENT &&
              hone_last_error()[0] != '\0');
 }

@@ -15,7 +15,7 @@ namespace {
 // Every activation of the library, as it comes and with its trained bias where it has one.
 std::vector<std::string> all_attentions() {
     std::vector<std::string> names;
-    for (int i = 0; i < HONE_ACTIVATION_COUNT; ++i) {
+    for (int i = 0; i < hone_activation_count(); ++i) {
         const std::string name = hone::describe(static_cast<hone_activation>(i)).name;
         for (const std::string& text : {name, name + "+b", name + ":mean", name + ":sum"}) try {
                 parse_attention(text, 10);

@@ -14,8 +14,8 @@ namespace {
 
 std::string known_names() {
     std::string names;
-    for (int i = 0; i < HONE_ACTIVATION_COUNT; ++i)
-        names += (i ? ", " : "") + std::string(hone::describe(static_cast<hone_activation>(i)).name);
+    for (const hone_activation activation : hone::activations())
+        names += (names.empty() ? "" : ", ") + std::string(hone::describe(activation).name);
     return names;
 }
 

@@ -8,11 +8,17 @@ namespace single_location {
 namespace {
 
 // Sets the field of a call that the attention's bias is.
-template <class Call, class T>
-void set_bias(Call& call, Bias kind, const T* bias) {
+template <class Call>
+void set_bias(Call& call, Bias kind, const hone::ConstArray& bias) {
     if (kind == Bias::sink) call.sink = bias;
     if (kind == Bias::log_prior) call.log_prior = bias;
     if (kind == Bias::shift) call.shift = bias;
+}
+
+void set_bias_gradient(hone::Backward& call, Bias kind, const hone::Array& dbias) {
+    if (kind == Bias::sink) call.dsink = dbias;
+    if (kind == Bias::log_prior) call.dlog_prior = dbias;
+    if (kind == Bias::shift) call.dshift = dbias;
 }
 
 template <class T>
@@ -29,41 +35,45 @@ Heads<T>::Heads(const Attention& attention, const Extents& extents, Loss loss, i
     : attention_(attention),
       n_(extents),
       loss_(loss),
-      problem_(hone_problem_default()),
-      unit_(static_cast<std::size_t>(n_.tokens) * n_.tokens),
+      identity_(static_cast<std::size_t>(n_.tokens) * n_.tokens),
       weights_(static_cast<std::size_t>(most) * n_.heads * n_.tokens),
       off_(static_cast<std::size_t>(most) * n_.tokens),
       residual_(loss == Loss::finite ? static_cast<std::size_t>(most) * n_.dim : 0),
       slope_(off_.size()),
       lse_(static_cast<std::size_t>(most) * n_.heads),
       losses_(most) {
-    for (int l = 0; l < n_.tokens; ++l) unit_[static_cast<std::size_t>(l) * (n_.tokens + 1)] = 1;
-    problem_.kv_heads = problem_.queries = 1;
-    problem_.keys = n_.tokens;
-    problem_.scale = 1;
-    problem_.threads = 1;
-    linear_ = problem_;
-    linear_.activation = HONE_LINEAR;
-    linear_.weight = 1;
-    problem_.activation = attention.activation;
-    problem_.query_heads = n_.heads;
-    problem_.key_dim = n_.dim;
-    problem_.value_dim = n_.tokens;
-    problem_.weight = attention.weight;
+    for (int l = 0; l < n_.tokens; ++l) identity_[static_cast<std::size_t>(l) * (n_.tokens + 1)] = 1;
+    problem_ = {.activation = attention.activation,
+                .query_heads = n_.heads,
+                .queries = 1,
+                .keys = n_.tokens,
+                .key_dim = n_.dim,
+                .value_dim = n_.tokens,
+                .scale = 1,
+                .weight = attention.weight,
+                .threads = 1};
+    linear_ = {
+        .activation = HONE_LINEAR, .queries = 1, .keys = n_.tokens, .scale = 1, .weight = 1, .threads = 1};
 }
 
 template <class T>
-hone::Forward<T> Heads<T>::attend(const Samples<T>& s, const T* q, const T* bias) {
+hone::Forward Heads<T>::attend(const Samples<T>& s, const T* q, const T* bias) {
     problem_.batch = linear_.batch = s.count;
     losses_.resize(s.count);
-    hone::Forward<T> call;
-    call.q = {q, 0, n_.dim, n_.dim};
-    call.k = hone::View<const T>::bhnd(s.tokens, 1, n_.tokens, n_.dim);
-    call.v = {unit_.data(), 0, 0, n_.tokens};
-    call.o = hone::View<T>::bhnd(weights_.data(), n_.heads, 1, n_.tokens);
-    if (hone::describe(attention_.activation).normalised) call.lse = lse_.data();
-    set_bias(call, attention_.bias, bias);
+    hone::Forward call = {.q = hone::strided(q, 0, n_.dim, n_.dim),
+                          .k = hone::bhnd(s.tokens, 1, n_.tokens, n_.dim),
+                          .v = hone::strided(identity_.data(), 0, 0, n_.tokens),
+                          .o = hone::bhnd(weights_.data(), n_.heads, 1, n_.tokens)};
+    if (hone::describe(attention_.activation).normalised) call.lse = lse_of(s.count);
+    if (bias) set_bias(call, attention_.bias, std::span(bias, n_.heads));
     return call;
+}
+
+// [samples, groups]: of each head, or of all where they are joined.
+template <class T>
+std::span<T> Heads<T>::lse_of(int samples) {
+    const int groups = hone::describe(attention_.activation).joint ? 1 : n_.heads;
+    return std::span(lse_).first(static_cast<std::size_t>(samples) * groups);
 }
 
 // a - delta.
@@ -82,9 +92,9 @@ void Heads<T>::sum_weights(const Samples<T>& s) {
 
 // o = (scale q k^T) v, for one row of each sample.
 template <class T>
-void Heads<T>::linear(hone_problem problem, hone::Forward<T> call) {
-    const T no_shift = 0;
-    call.shift = &no_shift;
+void Heads<T>::linear(const hone::Problem& problem, hone::Forward call) {
+    const T no_shift[] = {0};
+    call.shift = no_shift;
     workspace_.resize(std::max(workspace_.size(), hone::workspace_bytes(problem, call)));
     call.workspace = workspace_;
     hone::forward(problem, call);
@@ -95,12 +105,12 @@ template <class T>
 void Heads<T>::predict(const Samples<T>& s) {
     const int size = loss_ == Loss::finite ? n_.dim : n_.tokens;
     if (loss_ == Loss::finite) {
-        hone_problem problem = linear_;
+        hone::Problem problem = linear_;
         problem.key_dim = n_.tokens, problem.value_dim = n_.dim;
-        linear(problem, {.q = hone::View<const T>::bhnd(off_.data(), 1, 1, n_.tokens),
-                         .k = {unit_.data(), 0, 0, n_.tokens},
-                         .v = hone::View<const T>::bhnd(s.tokens, 1, n_.tokens, n_.dim),
-                         .o = hone::View<T>::bhnd(residual_.data(), 1, 1, n_.dim)});
+        linear(problem, {.q = hone::bhnd(off_.data(), 1, 1, n_.tokens),
+                         .k = hone::strided(identity_.data(), 0, 0, n_.tokens),
+                         .v = hone::bhnd(s.tokens, 1, n_.tokens, n_.dim),
+                         .o = hone::bhnd(residual_.data(), 1, 1, n_.dim)});
     }
     const T* residual = loss_ == Loss::finite ? residual_.data() : off_.data();
     const double norm = loss_ == Loss::finite ? 1.0 / n_.dim : 1;
@@ -116,18 +126,18 @@ void Heads<T>::differentiate(const Samples<T>& s) {
         for (int i = 0; i < s.count * n_.tokens; ++i) slope_[i] = static_cast<T>(factor) * off_[i];
         return;
     }
-    hone_problem problem = linear_;
+    hone::Problem problem = linear_;
     problem.key_dim = n_.dim, problem.value_dim = n_.tokens;
     problem.scale = factor / n_.dim;
-    linear(problem, {.q = hone::View<const T>::bhnd(residual_.data(), 1, 1, n_.dim),
-                     .k = hone::View<const T>::bhnd(s.tokens, 1, n_.tokens, n_.dim),
-                     .v = {unit_.data(), 0, 0, n_.tokens},
-                     .o = hone::View<T>::bhnd(slope_.data(), 1, 1, n_.tokens)});
+    linear(problem, {.q = hone::bhnd(residual_.data(), 1, 1, n_.dim),
+                     .k = hone::bhnd(s.tokens, 1, n_.tokens, n_.dim),
+                     .v = hone::strided(identity_.data(), 0, 0, n_.tokens),
+                     .o = hone::bhnd(slope_.data(), 1, 1, n_.tokens)});
 }
 
 template <class T>
 double Heads<T>::forward(const Samples<T>& s, const T* q, const T* bias) {
-    hone::Forward<T> call = attend(s, q, bias);
+    hone::Forward call = attend(s, q, bias);
     workspace_.resize(std::max(workspace_.size(), hone::workspace_bytes(problem_, call)));
     call.workspace = workspace_;
     hone::forward(problem_, call);
@@ -140,16 +150,14 @@ template <class T>
 double Heads<T>::backward(const Samples<T>& s, const T* q, const T* bias, const Gradients<T>& to) {
     const double loss = forward(s, q, bias);
     differentiate(s);
-    const hone::Forward<T> forward = attend(s, q, bias);
-    hone::Backward<T> call;
+    const hone::Forward forward = attend(s, q, bias);
+    hone::Backward call;
     call.q = forward.q, call.k = forward.k, call.v = forward.v, call.o = forward.o, call.lse = forward.lse;
-    call.dout = {slope_.data(), n_.tokens, 0, n_.tokens};
-    call.dq = {to.queries, 0, n_.dim, n_.dim};
-    if (to.keys) call.dk = hone::View<T>::bhnd(to.keys, 1, n_.tokens, n_.dim);
-    set_bias(call, attention_.bias, bias);
-    if (to.bias && attention_.bias == Bias::sink) call.dsink = to.bias;
-    if (to.bias && attention_.bias == Bias::log_prior) call.dlog_prior = to.bias;
-    if (to.bias && attention_.bias == Bias::shift) call.dshift = to.bias;
+    call.dout = hone::strided(slope_.data(), n_.tokens, 0, n_.tokens);
+    call.dq = hone::strided(to.queries, 0, n_.dim, n_.dim);
+    if (to.keys) call.dk = hone::bhnd(to.keys, 1, n_.tokens, n_.dim);
+    if (bias) set_bias(call, attention_.bias, std::span(bias, n_.heads));
+    if (to.bias) set_bias_gradient(call, attention_.bias, std::span(to.bias, n_.heads));
     workspace_.resize(std::max(workspace_.size(), hone::workspace_bytes(problem_, call)));
     call.workspace = workspace_;
     hone::backward(problem_, call);

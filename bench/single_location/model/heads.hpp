@@ -55,17 +55,18 @@ class Heads {
     const T* weights() const { return weights_.data(); }
 
   private:
-    hone::Forward<T> attend(const Samples<T>& samples, const T* q, const T* bias);
+    hone::Forward attend(const Samples<T>& samples, const T* q, const T* bias);
     void sum_weights(const Samples<T>& samples);
     void predict(const Samples<T>& samples);
     void differentiate(const Samples<T>& samples);
-    void linear(hone_problem problem, hone::Forward<T> call);
+    void linear(const hone::Problem& problem, hone::Forward call);
+    std::span<T> lse_of(int samples);
 
     Attention attention_;
     Extents n_;
     Loss loss_;
-    hone_problem problem_, linear_;
-    std::vector<T> unit_;      // [L, L]
+    hone::Problem problem_, linear_;
+    std::vector<T> identity_;  // [L, L]
     std::vector<T> weights_;   // [most, H, L]
     std::vector<T> off_;       // [most, L]: a - delta
     std::vector<T> residual_;  // [most, dim]: prediction - y

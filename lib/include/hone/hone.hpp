@@ -1,10 +1,18 @@
-// hone.hpp: the C++ veneer over hone.h: typed strided views, and exceptions that carry the same sentences.
+// hone.hpp: the C++ veneer over hone.h: structs for designated initialisers, views and arrays that know their
+// type at run time, and exceptions that carry the same sentences.
+//
+//     hone::forward({.activation = HONE_SOFTMAX, .causal = true, .query_heads = 8, .kv_heads = 2,
+//                    .queries = 128, .keys = 128, .key_dim = 64, .value_dim = 64},
+//                   {.q = hone::bhnd(q, 8, 128, 64), .k = hone::bhnd(k, 2, 128, 64),
+//                    .v = hone::bhnd(v, 2, 128, 64), .o = hone::bhnd(o, 8, 128, 64)});
 #pragma once
 
 #include <hone/hone.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -16,160 +24,287 @@ namespace hone {
 // A call that failed: what() is hone_last_error()'s sentence.
 class Error : public std::runtime_error {
   public:
-    Error(hone_status status, const char* sentence) : std::runtime_error(sentence), status_(status) {}
+    Error(hone_status status, const std::string& sentence) : std::runtime_error(sentence), status_(status) {}
     hone_status status() const noexcept { return status_; }
 
   private:
     hone_status status_;
 };
 
-// clang-format off
+inline void check(hone_status status) {
+    if (status != HONE_OK) throw Error(status, hone_last_error());
+}
+
+// The types that are known at compile time.
 template <class T>
-concept Scalar = std::is_same_v<std::remove_const_t<T>, float> || std::is_same_v<std::remove_const_t<T>, double>;
-// clang-format on
+concept Scalar = std::same_as < std::remove_const_t<T>,
+float > || std::same_as<std::remove_const_t<T>, double>;
 
 template <Scalar T>
 inline constexpr hone_dtype dtype_of =
     std::is_same_v<std::remove_const_t<T>, float> ? HONE_FLOAT32 : HONE_FLOAT64;
 
-// A tensor [batch, heads, rows, features] with contiguous features; strides in elements, 0 broadcasts.
-template <Scalar T>
-struct View {
-    T* data = nullptr;
+// A tensor [batch, heads, rows, features] that a call reads, with contiguous features; strides in elements, 0
+// broadcasts. The type of the data is known at run time: HONE_DTYPE_DEFAULT is the problem's.
+struct ConstView {
+    const void* data = nullptr;
     std::int64_t batch_stride = 0;
     std::int64_t head_stride = 0;
     std::int64_t row_stride = 0;
+    hone_dtype dtype = HONE_DTYPE_DEFAULT;
 
-    // Row-major [batch, heads, rows, features].
-    static View bhnd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t features) {
-        return {data, heads * rows * features, rows * features, features};
+    hone_const_tensor raw() const {
+        hone_const_tensor t = {};
+        t.data = data;
+        t.batch_stride = batch_stride, t.head_stride = head_stride, t.row_stride = row_stride;
+        t.dtype = dtype;
+        return t;
     }
-    // Row-major [batch, rows, heads, features].
-    static View bnhd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t features) {
-        return {data, rows * heads * features, features, heads * features};
-    }
-    operator View<const T>() const requires(!std::is_const_v<T>) {
-        return {data, batch_stride, head_stride, row_stride};
-    }
+};
+
+// One that it writes.
+struct View {
+    void* data = nullptr;
+    std::int64_t batch_stride = 0;
+    std::int64_t head_stride = 0;
+    std::int64_t row_stride = 0;
+    hone_dtype dtype = HONE_DTYPE_DEFAULT;
+
+    operator ConstView() const { return {data, batch_stride, head_stride, row_stride, dtype}; }
     hone_tensor raw() const {
-        return {const_cast<std::remove_const_t<T>*>(data), batch_stride, head_stride, row_stride};
+        hone_tensor t = {};
+        t.data = data;
+        t.batch_stride = batch_stride, t.head_stride = head_stride, t.row_stride = row_stride;
+        t.dtype = dtype;
+        return t;
     }
 };
 
-// hone_forward_args, typed; the fields and their shapes are described there.
 template <Scalar T>
-struct Forward {
-    View<const T> q, k, v;
-    View<T> o;
-    const T* sink = nullptr;
-    const T* log_prior = nullptr;
-    const T* shift = nullptr;
-    T* lse = nullptr;
-    std::span<std::byte> workspace = {};
+using ViewOf = std::conditional_t<std::is_const_v<T>, ConstView, View>;
 
-    hone_forward_args raw() const {
-        return {sizeof(hone_forward_args),
-                q.raw(),
-                k.raw(),
-                v.raw(),
-                o.raw(),
-                sink,
-                log_prior,
-                shift,
-                lse,
-                workspace.data(),
-                workspace.size()};
+// The view of memory with these strides.
+template <Scalar T>
+ViewOf<T> strided(T* data, std::int64_t batch_stride, std::int64_t head_stride, std::int64_t row_stride) {
+    return {data, batch_stride, head_stride, row_stride, dtype_of<T>};
+}
+// Of row-major [batch, heads, rows, features], and of row-major [batch, rows, heads, features].
+template <Scalar T>
+ViewOf<T> bhnd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t features) {
+    return strided(data, heads * rows * features, rows * features, features);
+}
+template <Scalar T>
+ViewOf<T> bnhd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t features) {
+    return strided(data, rows * heads * features, features, heads * features);
+}
+
+// A contiguous array that a call reads: a parameter, or lse. Any std::vector, std::array or std::span of
+// float or double is one. An empty one is absent.
+struct ConstArray {
+    const void* data = nullptr;
+    std::size_t size = 0;
+    hone_dtype dtype = HONE_DTYPE_DEFAULT;
+
+    ConstArray() = default;
+    template <std::ranges::contiguous_range R>
+    requires std::ranges::sized_range<R> && Scalar<std::ranges::range_value_t<R>> ConstArray(const R& values)
+        : data(std::ranges::data(values)),
+          size(std::ranges::size(values)),
+          dtype(dtype_of<std::ranges::range_value_t<R>>) {}
+};
+
+// One that it writes.
+struct Array {
+    void* data = nullptr;
+    std::size_t size = 0;
+    hone_dtype dtype = HONE_DTYPE_DEFAULT;
+
+    Array() = default;
+    template <std::ranges::contiguous_range R>
+    requires std::ranges::sized_range<R> && Scalar<std::ranges::range_value_t<R>> &&
+        (!std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>)Array(R&& values)
+        : data(std::ranges::data(values)),
+          size(std::ranges::size(values)),
+          dtype(dtype_of<std::ranges::range_value_t<R>>) {}
+
+    operator ConstArray() const {
+        ConstArray array;
+        array.data = data, array.size = size, array.dtype = dtype;
+        return array;
     }
 };
 
-// hone_backward_args, typed; the fields and their shapes are described there.
-template <Scalar T>
-struct Backward {
-    View<const T> q, k, v, o, dout;
-    const T* sink = nullptr;
-    const T* log_prior = nullptr;
-    const T* shift = nullptr;
-    const T* lse = nullptr;
-    const T* dlse = nullptr;
-    View<T> dq, dk, dv;
-    T* dsink = nullptr;
-    T* dlog_prior = nullptr;
-    T* dshift = nullptr;
-    std::span<std::byte> workspace = {};
+// hone_problem; the fields are described there.
+struct Problem {
+    hone_activation activation = HONE_SOFTMAX;
+    bool causal = false;
+    hone_alignment alignment = HONE_TOP_LEFT;
+    std::int64_t batch = 1, query_heads = 1, kv_heads = 1;
+    std::int64_t queries = 0, keys = 0, key_dim = 0, value_dim = 0;
+    std::int64_t group_heads = 0;
+    double scale = 0, softmax_n = 0, weight = 0;
+    hone_dtype dtype = HONE_DTYPE_DEFAULT;  // that of q, if it has one
+    int threads = 0;
+    const char* isa = nullptr;
 
-    hone_backward_args raw() const {
-        return {sizeof(hone_backward_args),
-                q.raw(),
-                k.raw(),
-                v.raw(),
-                o.raw(),
-                dout.raw(),
-                sink,
-                log_prior,
-                shift,
-                lse,
-                dlse,
-                dq.raw(),
-                dk.raw(),
-                dv.raw(),
-                dsink,
-                dlog_prior,
-                dshift,
-                workspace.data(),
-                workspace.size()};
+    hone_problem raw() const {
+        hone_problem p;
+        check(hone_problem_init(&p, sizeof p));
+        p.dtype = dtype, p.activation = activation;
+        p.flags = causal ? HONE_CAUSAL : 0, p.alignment = alignment;
+        p.batch = batch, p.query_heads = query_heads, p.kv_heads = kv_heads;
+        p.queries = queries, p.keys = keys, p.key_dim = key_dim, p.value_dim = value_dim;
+        p.group_heads = group_heads;
+        p.scale = scale, p.softmax_n = softmax_n, p.weight = weight;
+        p.threads = threads, p.isa = isa;
+        return p;
     }
 };
-
-inline void check(hone_status status) {
-    if (status != HONE_OK) throw Error(status, hone_last_error());
-}
-
-// Computes o (and lse). The problem's dtype is taken from T. Throws Error, having written nothing.
-template <Scalar T>
-void forward(hone_problem problem, const Forward<T>& call) {
-    problem.dtype = dtype_of<T>;
-    const hone_forward_args args = call.raw();
-    check(hone_forward(&problem, &args));
-}
-
-// Computes the gradients whose views are not null. Throws Error, having written nothing.
-template <Scalar T>
-void backward(hone_problem problem, const Backward<T>& call) {
-    problem.dtype = dtype_of<T>;
-    const hone_backward_args args = call.raw();
-    check(hone_backward(&problem, &args));
-}
-
-// The bytes of workspace that the call needs.
-template <Scalar T>
-std::size_t workspace_bytes(hone_problem problem, const Forward<T>& call) {
-    problem.dtype = dtype_of<T>;
-    const hone_forward_args args = call.raw();
-    std::size_t bytes = 0;
-    check(hone_forward_workspace(&problem, &args, &bytes));
-    return bytes;
-}
-
-template <Scalar T>
-std::size_t workspace_bytes(hone_problem problem, const Backward<T>& call) {
-    problem.dtype = dtype_of<T>;
-    const hone_backward_args args = call.raw();
-    std::size_t bytes = 0;
-    check(hone_backward_workspace(&problem, &args, &bytes));
-    return bytes;
-}
 
 inline hone_activation_info describe(hone_activation activation) {
-    hone_activation_info info;
+    hone_activation_info info = {};
+    info.size = sizeof info;
     check(hone_describe_activation(activation, &info));
     return info;
 }
 
+// hone_forward_args; the fields and their shapes are described there.
+struct Forward {
+    ConstView q = {}, k = {}, v = {};
+    View o = {};
+    ConstArray sink = {}, log_prior = {}, shift = {};
+    Array lse = {};
+    std::span<std::byte> workspace = {};
+};
+
+// hone_backward_args; the fields and their shapes are described there.
+struct Backward {
+    ConstView q = {}, k = {}, v = {}, o = {}, dout = {};
+    ConstArray sink = {}, log_prior = {}, shift = {}, lse = {}, dlse = {};
+    View dq = {}, dk = {}, dv = {};
+    Array dsink = {}, dlog_prior = {}, dshift = {};
+    std::span<std::byte> workspace = {};
+};
+
+namespace detail {
+
+// The problem in the type of the call's q, and the lengths of its arrays.
+class Call {
+  public:
+    Call(const Problem& p, const ConstView& q) : problem_(p.raw()) {
+        if (problem_.dtype == HONE_DTYPE_DEFAULT) problem_.dtype = q.dtype;
+        const bool joint = describe(p.activation).joint;
+        const std::int64_t group = !joint ? 1 : p.group_heads > 0 ? p.group_heads : p.query_heads;
+        heads_ = p.query_heads;
+        groups_ = group > 0 ? p.query_heads / group : 0;
+        rows_ = p.batch * groups_ * p.queries;
+    }
+    const hone_problem& problem() const { return problem_; }
+
+    template <class A>
+    auto per_head(const char* name, const A& array) const {
+        return checked(name, array, heads_);
+    }
+    template <class A>
+    auto per_group(const char* name, const A& array) const {
+        return checked(name, array, groups_);
+    }
+    template <class A>
+    auto per_row(const char* name, const A& array) const {
+        return checked(name, array, rows_);
+    }
+
+  private:
+    template <class A>
+    auto checked(const char* name, const A& array, std::int64_t size) const -> decltype(array.data) {
+        if (array.size == 0) return nullptr;
+        const bool is_double = problem_.dtype == HONE_FLOAT64;
+        if (array.dtype != (is_double ? HONE_FLOAT64 : HONE_FLOAT32))
+            throw Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has another type; should have " +
+                                                   (is_double ? "doubles" : "floats") + ", as q does");
+        if (array.size != static_cast<std::size_t>(size))
+            throw Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has " + std::to_string(array.size) +
+                                                   " elements; should have " + std::to_string(size));
+        return array.data;
+    }
+
+    hone_problem problem_;
+    std::int64_t heads_, groups_, rows_;
+};
+
+inline hone_forward_args args_of(const Call& call, const Forward& f) {
+    hone_forward_args a;
+    check(hone_forward_args_init(&a, sizeof a));
+    a.q = f.q.raw(), a.k = f.k.raw(), a.v = f.v.raw(), a.o = f.o.raw();
+    a.sink = call.per_group("sink", f.sink);
+    a.log_prior = call.per_head("log_prior", f.log_prior);
+    a.shift = call.per_head("shift", f.shift);
+    a.lse = call.per_row("lse", f.lse);
+    a.workspace = f.workspace.data(), a.workspace_bytes = f.workspace.size();
+    return a;
+}
+
+inline hone_backward_args args_of(const Call& call, const Backward& b) {
+    hone_backward_args a;
+    check(hone_backward_args_init(&a, sizeof a));
+    a.q = b.q.raw(), a.k = b.k.raw(), a.v = b.v.raw(), a.o = b.o.raw(), a.dout = b.dout.raw();
+    a.sink = call.per_group("sink", b.sink);
+    a.log_prior = call.per_head("log_prior", b.log_prior);
+    a.shift = call.per_head("shift", b.shift);
+    a.lse = call.per_row("lse", b.lse), a.dlse = call.per_row("dlse", b.dlse);
+    a.dq = b.dq.raw(), a.dk = b.dk.raw(), a.dv = b.dv.raw();
+    a.dsink = call.per_group("dsink", b.dsink);
+    a.dlog_prior = call.per_head("dlog_prior", b.dlog_prior);
+    a.dshift = call.per_head("dshift", b.dshift);
+    a.workspace = b.workspace.data(), a.workspace_bytes = b.workspace.size();
+    return a;
+}
+
+}  // namespace detail
+
+// Computes o (and lse). Throws Error, having written nothing.
+inline void forward(const Problem& problem, const Forward& call) {
+    const detail::Call of(problem, call.q);
+    const hone_forward_args args = detail::args_of(of, call);
+    check(hone_forward(&of.problem(), &args));
+}
+
+// Computes the gradients whose views and arrays are not null. Throws Error, having written nothing.
+inline void backward(const Problem& problem, const Backward& call) {
+    const detail::Call of(problem, call.q);
+    const hone_backward_args args = detail::args_of(of, call);
+    check(hone_backward(&of.problem(), &args));
+}
+
+// The bytes of workspace that the call needs.
+inline std::size_t workspace_bytes(const Problem& problem, const Forward& call) {
+    const detail::Call of(problem, call.q);
+    const hone_forward_args args = detail::args_of(of, call);
+    std::size_t bytes = 0;
+    check(hone_forward_workspace(&of.problem(), &args, &bytes));
+    return bytes;
+}
+
+inline std::size_t workspace_bytes(const Problem& problem, const Backward& call) {
+    const detail::Call of(problem, call.q);
+    const hone_backward_args args = detail::args_of(of, call);
+    std::size_t bytes = 0;
+    check(hone_backward_workspace(&of.problem(), &args, &bytes));
+    return bytes;
+}
+
 // The activation of that name, as in activations.def; throws Error where there is none.
 inline hone_activation activation(const std::string& name) {
-    for (int i = 0; i < HONE_ACTIVATION_COUNT; ++i)
-        if (name == describe(static_cast<hone_activation>(i)).name) return static_cast<hone_activation>(i);
-    throw Error(HONE_INVALID_ARGUMENT, ("activation: there is none named '" + name + "'").c_str());
+    std::int32_t found = 0;
+    check(hone_activation_by_name(name.c_str(), &found));
+    return static_cast<hone_activation>(found);
+}
+
+// All of them.
+inline std::vector<hone_activation> activations() {
+    std::vector<hone_activation> all;
+    for (std::int32_t a = 0; a < hone_activation_count(); ++a) all.push_back(static_cast<hone_activation>(a));
+    return all;
 }
 
 // The names of the implementations that this machine runs, best last.
