@@ -60,13 +60,13 @@ bool Search::reaches(int begin, int end, std::int64_t low, std::int64_t high, st
     for (;;) {
         if (high < 0 || low > largest) return false;
         if (low <= 0) return true;
-        const std::int64_t unit = divisor(begin, end);  // of every sum
-        low = (low + unit - 1) / unit * unit;
-        high = high / unit * unit;
+        const std::int64_t common = divisor(begin, end);  // of every sum
+        low = (low + common - 1) / common * common;
+        high = high / common * common;
         if (low > high) return false;
         // A window that a stride cannot jump over: its term only makes the window wider.
         const Term& last = terms_[end - 1];
-        if (last.stride > high - low + unit) break;
+        if (last.stride > high - low + common) break;
         low -= last.stride * last.steps;
         largest -= last.stride * last.steps;
         --end;

@@ -48,8 +48,9 @@ void expect_right_and_same_bits(const Spec& spec, hone_activation activation) {
                 expect_only_outputs_written(call, truth.input);
                 first = call;
             }
-            for (const Slot slot : outputs(Direction::backward))
-                EXPECT_TRUE(call[slot].same_bytes(first[slot])) << slot_names[slot] << " has other bits";
+            for (const Argument argument : outputs(Direction::backward))
+                EXPECT_TRUE(call[argument].same_bytes(first[argument]))
+                    << argument_names[argument] << " has other bits";
         }
     }
 }
@@ -147,7 +148,8 @@ TEST(AccumulatorOfOnes, counts_its_terms) {
                                      std::to_string(queries) + " queries, " + std::to_string(threads) +
                                      " threads");
                         Call<float> call = make_call<float>(spec, HONE_LINEAR, Direction::backward);
-                        for (const Slot slot : {Q, K, V, DOUT}) call[slot].fill([] { return 1.0f; });
+                        for (const Argument argument : {Q, K, V, DOUT})
+                            call[argument].fill([] { return 1.0f; });
                         call.problem.isa = isa.c_str();
                         call.problem.threads = threads;
                         ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
@@ -182,8 +184,8 @@ TEST(AccumulatorOfManyThreads, same_bits_in_every_run) {
         for (int n = 0; n < 8; ++n) {
             Call<float> again = call;
             ASSERT_EQ(run(again), HONE_OK) << hone_last_error();
-            for (const Slot slot : {DQ, DK, DV})
-                EXPECT_TRUE(again[slot].same_bytes(first[slot])) << slot_names[slot];
+            for (const Argument argument : {DQ, DK, DV})
+                EXPECT_TRUE(again[argument].same_bytes(first[argument])) << argument_names[argument];
         }
     }
 }

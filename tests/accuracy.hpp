@@ -32,10 +32,10 @@ double distance(A got, B exact) {
     return std::isnan(d) ? std::numeric_limits<double>::infinity() : d;
 }
 
-// Whether a slot is an array of unrelated numbers, not rows of features.
-inline bool is_array(int slot) {
-    return slot == SINK || slot == LOG_PRIOR || slot == SHIFT || slot == LSE || slot == DLSE ||
-           slot == DSINK || slot == DLOG_PRIOR || slot == DSHIFT;
+// Whether a argument is an array of unrelated numbers, not rows of features.
+inline bool is_array(int argument) {
+    return argument == SINK || argument == LOG_PRIOR || argument == SHIFT || argument == LSE ||
+           argument == DLSE || argument == DSINK || argument == DLOG_PRIOR || argument == DSHIFT;
 }
 
 // A number for each row of a tensor; for each element of an array.
@@ -73,8 +73,8 @@ void for_each_element(const Extents& extents, Body&& body) {
 
 // The largest of value(b, h, i, d) in each row of a tensor with these extents.
 template <class Value>
-PerRow largest_per_row(const Extents& extents, Slot slot, Value&& value) {
-    PerRow most(extents, is_array(slot));
+PerRow largest_per_row(const Extents& extents, Argument argument, Value&& value) {
+    PerRow most(extents, is_array(argument));
     for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
         double& x = most.at(b, h, i, d);
         x = std::max(x, value(b, h, i, d));
@@ -83,9 +83,9 @@ PerRow largest_per_row(const Extents& extents, Slot slot, Value&& value) {
 }
 
 template <class A, class B>
-PerRow errors_per_row(Call<A>& got, Call<B>& exact, Slot slot) {
-    return largest_per_row(exact[slot].extents(), slot, [&](auto b, auto h, auto i, auto d) {
-        return distance(got[slot].row(b, h, i)[d], exact[slot].row(b, h, i)[d]);
+PerRow errors_per_row(Call<A>& got, Call<B>& exact, Argument argument) {
+    return largest_per_row(exact[argument].extents(), argument, [&](auto b, auto h, auto i, auto d) {
+        return distance(got[argument].row(b, h, i)[d], exact[argument].row(b, h, i)[d]);
     });
 }
 
@@ -116,7 +116,7 @@ template <class T>
 struct Truth {
     Call<T> input;
     Call<Wide<T>> exact;
-    std::array<PerRow, SLOTS> allowed;
+    std::array<PerRow, ARGUMENTS> allowed;
 
     explicit Truth(Call<T> call) : input(std::move(call)) {
         compute_o_and_lse(input);
@@ -127,8 +127,8 @@ struct Truth {
         Call<Wide<T>> with_lse = exact;
         if (input.direction == Direction::forward) add_lse(with_lse);
         Magnitudes<Wide<T>> magnitudes(with_lse, kPrecision);
-        for (const Slot slot : outputs(input.direction))
-            if (input[slot].present()) allow(slot, plain, magnitudes);
+        for (const Argument argument : outputs(input.direction))
+            if (input[argument].present()) allow(argument, plain, magnitudes);
     }
 
   private:
@@ -138,9 +138,9 @@ struct Truth {
     // luck and so is taken with what the roundings of the sum may come to; or what a long sum may lose, where
     // that is less; and a floor: 4 units in the last place of the sum of magnitudes, and what becomes of the
     // row when its scores are rounded and small numbers flushed.
-    void allow(Slot slot, Call<T>& plain, Magnitudes<Wide<T>>& magnitudes) {
-        const Extents& extents = exact[slot].extents();
-        PerRow by_plain = errors_per_row(plain, exact, slot), largest(extents, is_array(slot));
+    void allow(Argument argument, Call<T>& plain, Magnitudes<Wide<T>>& magnitudes) {
+        const Extents& extents = exact[argument].extents();
+        PerRow by_plain = errors_per_row(plain, exact, argument), largest(extents, is_array(argument));
         PerRow rounding = largest, floor = largest;
         const double multiple = input.direction == Direction::forward ? 2 : 3;
         // What is not finite is judged by itself: infinite or NaN in the truth, too.
@@ -148,17 +148,17 @@ struct Truth {
             if (std::isfinite(x)) most = std::max(most, static_cast<double>(x));
         };
         for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
-            const TermSum<Wide<T>>& sum = magnitudes.sum(slot, b, h, i, d);
+            const TermSum<Wide<T>>& sum = magnitudes.sum(argument, b, h, i, d);
             const Term<Wide<T>>& all = sum.all();
             const Wide<T> flushed = std::numeric_limits<T>::min() * (1 + all.flushed);
             raise(largest.at(b, h, i, d), all.magnitude);
-            raise(rounding.at(b, h, i, d), slot == LSE ? 0 : sum.rounding(kPrecision));
+            raise(rounding.at(b, h, i, d), argument == LSE ? 0 : sum.rounding(kPrecision));
             raise(floor.at(b, h, i, d), 4 * kPrecision.epsilon * all.magnitude + all.moved + flushed);
             // A normaliser that may be flushed altogether may leave any lse, and any share of it.
-            if (slot == LSE ? flushed > 0.25 : std::isinf(flushed))
+            if (argument == LSE ? flushed > 0.25 : std::isinf(flushed))
                 floor.at(b, h, i, d) = std::numeric_limits<double>::infinity();
         });
-        allowed[slot] = largest_per_row(extents, slot, [&](auto b, auto h, auto i, auto d) {
+        allowed[argument] = largest_per_row(extents, argument, [&](auto b, auto h, auto i, auto d) {
             return std::min(multiple * by_plain.at(b, h, i, d) + rounding.at(b, h, i, d),
                             kPrecision.sum_tolerance() * largest.at(b, h, i, d)) +
                    floor.at(b, h, i, d);
@@ -178,29 +178,31 @@ struct Truth {
 
 // The element of a call's results that is the farthest from the truth, as a share of what is allowed.
 struct Worst {
-    Slot slot = O;
+    Argument argument = O;
     std::int64_t batch = 0, head = 0, row = 0, feature = 0;
     double got = 0, exact = 0, error = 0, allowed = 0;
     double share = 0;  // error / allowed
 
     friend std::ostream& operator<<(std::ostream& out, const Worst& w) {
-        return out << slot_names[w.slot] << "[" << w.batch << ", " << w.head << ", " << w.row << ", "
+        return out << argument_names[w.argument] << "[" << w.batch << ", " << w.head << ", " << w.row << ", "
                    << w.feature << "] is " << w.got << ", should be " << w.exact << " within " << w.allowed
                    << ", is off by " << w.error;
     }
 };
 
 template <class T>
-Worst worst_of(Call<T>& got, Truth<T>& truth, Slot slot) {
+Worst worst_of(Call<T>& got, Truth<T>& truth, Argument argument) {
     Worst worst;
-    truth.exact[slot].for_each_row([&](std::int64_t b, std::int64_t h, std::int64_t i, const Wide<T>* want) {
-        const T* x = got[slot].row(b, h, i);
-        for (std::int64_t d = 0; d < truth.exact[slot].extents().features; ++d) {
-            const double allowed = truth.allowed[slot].at(b, h, i, d), error = distance(x[d], want[d]);
+    truth.exact[argument].for_each_row([&](std::int64_t b, std::int64_t h, std::int64_t i,
+                                           const Wide<T>* want) {
+        const T* x = got[argument].row(b, h, i);
+        for (std::int64_t d = 0; d < truth.exact[argument].extents().features; ++d) {
+            const double allowed = truth.allowed[argument].at(b, h, i, d), error = distance(x[d], want[d]);
             const double share = error == 0 || std::isinf(allowed) ? 0 : error / allowed;
             if (share > worst.share)
-                worst = {slot,  b,       h,    i, d, static_cast<double>(x[d]), static_cast<double>(want[d]),
-                         error, allowed, share};
+                worst = {
+                    argument, b,       h,    i, d, static_cast<double>(x[d]), static_cast<double>(want[d]),
+                    error,    allowed, share};
         }
     });
     return worst;
@@ -209,9 +211,9 @@ Worst worst_of(Call<T>& got, Truth<T>& truth, Slot slot) {
 // Expects the results of a call to be as near to the truth as they must be.
 template <class T>
 void expect_accurate(Call<T>& got, Truth<T>& truth) {
-    for (const Slot slot : outputs(got.direction)) {
-        if (!got[slot].present()) continue;
-        const Worst worst = worst_of(got, truth, slot);
+    for (const Argument argument : outputs(got.direction)) {
+        if (!got[argument].present()) continue;
+        const Worst worst = worst_of(got, truth, argument);
         EXPECT_LE(worst.share, 1) << worst;
     }
 }
@@ -219,12 +221,13 @@ void expect_accurate(Call<T>& got, Truth<T>& truth) {
 // Expects a call to have written its results and nothing else.
 template <class T>
 void expect_only_outputs_written(Call<T>& got, Call<T>& before) {
-    for (int slot = 0; slot < SLOTS; ++slot) {
-        if (is_output(got.direction, slot))
-            EXPECT_TRUE(got.tensors[slot].surroundings_intact()) << slot_names[slot] << ": written outside";
+    for (int argument = 0; argument < ARGUMENTS; ++argument) {
+        if (is_output(got.direction, argument))
+            EXPECT_TRUE(got.tensors[argument].surroundings_intact())
+                << argument_names[argument] << ": written outside";
         else
-            EXPECT_TRUE(got.tensors[slot].same_bytes(before.tensors[slot]))
-                << slot_names[slot] << ": written";
+            EXPECT_TRUE(got.tensors[argument].same_bytes(before.tensors[argument]))
+                << argument_names[argument] << ": written";
     }
 }
 

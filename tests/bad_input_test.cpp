@@ -59,8 +59,9 @@ TEST_P(BadInput, is_named_and_nothing_is_written) {
         EXPECT_EQ(fixture.run(a), bad.status);
         EXPECT_TRUE(names(hone_last_error(), bad.word))
             << "\"" << hone_last_error() << "\" has no " << bad.word;
-        for (int slot = 0; slot < SLOTS; ++slot)
-            EXPECT_TRUE(fixture.call.tensors[slot].same_bytes(before.tensors[slot])) << slot_names[slot];
+        for (int argument = 0; argument < ARGUMENTS; ++argument)
+            EXPECT_TRUE(fixture.call.tensors[argument].same_bytes(before.tensors[argument]))
+                << argument_names[argument];
         for (const float x : spare) ASSERT_EQ(x, 1.0f);
     }
 }

@@ -16,7 +16,7 @@ namespace hone::test {
 
 enum class Direction { forward, backward };
 
-enum Slot {
+enum Argument {
     Q,
     K,
     V,
@@ -33,23 +33,23 @@ enum Slot {
     DSINK,
     DLOG_PRIOR,
     DSHIFT,
-    SLOTS
+    ARGUMENTS
 };
 
-inline constexpr const char* slot_names[SLOTS] = {"q",         "k",     "v",          "o",     "dout", "sink",
-                                                  "log_prior", "shift", "lse",        "dlse",  "dq",   "dk",
-                                                  "dv",        "dsink", "dlog_prior", "dshift"};
+inline constexpr const char* argument_names[ARGUMENTS] = {
+    "q",   "k",    "v",  "o",  "dout", "sink",  "log_prior",  "shift",
+    "lse", "dlse", "dq", "dk", "dv",   "dsink", "dlog_prior", "dshift"};
 
-inline std::span<const Slot> outputs(Direction direction) {
-    static constexpr Slot forward[] = {O, LSE};
-    static constexpr Slot backward[] = {DQ, DK, DV, DSINK, DLOG_PRIOR, DSHIFT};
+inline std::span<const Argument> outputs(Direction direction) {
+    static constexpr Argument forward[] = {O, LSE};
+    static constexpr Argument backward[] = {DQ, DK, DV, DSINK, DLOG_PRIOR, DSHIFT};
     if (direction == Direction::forward) return forward;
     return backward;
 }
 
-inline bool is_output(Direction direction, int slot) {
-    for (const Slot s : outputs(direction))
-        if (s == slot) return true;
+inline bool is_output(Direction direction, int argument) {
+    for (const Argument s : outputs(direction))
+        if (s == argument) return true;
     return false;
 }
 
@@ -60,20 +60,21 @@ template <class S>
 struct Call {
     Direction direction = Direction::forward;
     hone_problem problem = small_problem();
-    std::array<Tensor<S>, SLOTS> tensors;  // those not wanted are absent
-    bool v_is_k = false;                   // v is the memory of k
+    std::array<Tensor<S>, ARGUMENTS> tensors;  // those not wanted are absent
+    bool v_is_k = false;                       // v is the memory of k
     std::span<std::byte> workspace = {};
 
     Call() = default;
     template <class From>
     explicit Call(const Call<From>& from)
         : direction(from.direction), problem(from.problem), v_is_k(from.v_is_k) {
-        for (int slot = 0; slot < SLOTS; ++slot) tensors[slot] = Tensor<S>(from.tensors[slot]);
+        for (int argument = 0; argument < ARGUMENTS; ++argument)
+            tensors[argument] = Tensor<S>(from.tensors[argument]);
     }
 
-    Tensor<S>& operator[](Slot slot) { return tensors[slot]; }
+    Tensor<S>& operator[](Argument argument) { return tensors[argument]; }
 
-    hone_const_tensor input(Slot slot) { return hone_const(tensors[slot].view()); }
+    hone_const_tensor input(Argument argument) { return hone_const(tensors[argument].view()); }
 
     hone_forward_args forward_args() {
         hone_forward_args a = no_forward_args();

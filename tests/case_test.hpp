@@ -56,14 +56,15 @@ class CaseTest : public KernelTest {
     }
 
     template <class T>
-    static void expect_all(Call<T>& call, Slot slot, T expected) {
+    static void expect_all(Call<T>& call, Argument argument, T expected) {
         std::int64_t others = 0;
         T other = 0;
-        call[slot].for_each_row([&](auto, auto, auto, const T* x) {
-            for (std::int64_t d = 0; d < call[slot].extents().features; ++d)
+        call[argument].for_each_row([&](auto, auto, auto, const T* x) {
+            for (std::int64_t d = 0; d < call[argument].extents().features; ++d)
                 if (x[d] != expected) ++others, other = x[d];
         });
-        EXPECT_EQ(others, 0) << slot_names[slot] << " should be " << expected << ", but is also " << other;
+        EXPECT_EQ(others, 0) << argument_names[argument] << " should be " << expected << ", but is also "
+                             << other;
     }
 };
 

@@ -27,7 +27,7 @@ Call<T> tail_call(const Kernel& kernel, Direction direction, const std::vector<d
     Call<T> call = make_call<T>(spec, kernel.activation, direction);
     call.problem.isa = kernel.isa.c_str();
     for (std::size_t i = 0; i < x.size(); ++i) *call[Q].row(0, 0, i) = static_cast<T>(x[i]);
-    for (const Slot slot : {K, V, DOUT}) call[slot].fill([] { return T(1); });
+    for (const Argument argument : {K, V, DOUT}) call[argument].fill([] { return T(1); });
     call[SHIFT].fill([] { return T(0); });
     return call;
 }
@@ -40,14 +40,14 @@ std::vector<double> arguments(double least, double most, int count) {
 
 // Expects what row i gives to be value(x) to `ulps(x)` units in the last place.
 template <class T, class Value, class Ulps>
-void expect_relative(Call<T>& call, Slot slot, Value value, Ulps ulps) {
-    call[slot].for_each_row([&](auto, auto, std::int64_t i, const T* got) {
+void expect_relative(Call<T>& call, Argument argument, Value value, Ulps ulps) {
+    call[argument].for_each_row([&](auto, auto, std::int64_t i, const T* got) {
         const T x = *call[Q].row(0, 0, i);
         const long double expected = value(static_cast<long double>(x));
         const double allowed = ulps(static_cast<double>(x)) * kEpsilon<T> * static_cast<double>(expected) +
                                std::numeric_limits<T>::min();
         EXPECT_LE(distance(got[0], expected), allowed)
-            << slot_names[slot] << " at " << x << " is " << got[0] << ", should be " << expected;
+            << argument_names[argument] << " at " << x << " is " << got[0] << ", should be " << expected;
     });
 }
 
@@ -125,7 +125,8 @@ TEST_P(Digits, relu_of_a_score_that_cancels_has_slope_zero) {
                         }
                     });
                     ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
-                    for (const Slot slot : outputs(Direction::backward)) expect_all(call, slot, T(0));
+                    for (const Argument argument : outputs(Direction::backward))
+                        expect_all(call, argument, T(0));
                 }
     });
 }
@@ -156,8 +157,8 @@ class LargeScores {
         : features_(features), call_(make_call<float>(spec(features), HONE_SOFTMAX, Direction::backward)) {
         Random random("large_scores");
         const double size = 9 * std::pow(8.0 / static_cast<double>(features), 0.25);
-        for (const Slot slot : {Q, K})
-            call_[slot].fill([&] { return static_cast<float>(size * random.symmetric()); });
+        for (const Argument argument : {Q, K})
+            call_[argument].fill([&] { return static_cast<float>(size * random.symmetric()); });
         compute_o_and_lse(call_);
         exact_ = weighted([&](const float* q, const float* k, float lse) {
             double s = 0;

@@ -22,22 +22,22 @@ class RandomSums {
     RandomSums() : call_(make_call<float>(kSpec, HONE_SOFTMAX, Direction::backward)) {
         std::mt19937_64 engine(16);
         std::normal_distribution<double> normal;
-        for (const Slot slot : {Q, K, V, DOUT})
-            call_[slot].fill([&] { return static_cast<float>(normal(engine)); });
+        for (const Argument argument : {Q, K, V, DOUT})
+            call_[argument].fill([&] { return static_cast<float>(normal(engine)); });
         compute_o_and_lse(call_);
         compute_truth();
     }
 
     // The largest error of dk or dv as a share of the largest value.
-    double error(const std::string& isa, Slot slot) {
+    double error(const std::string& isa, Argument argument) {
         Call<float> got = call_;
         got.problem.isa = isa.c_str();
         EXPECT_EQ(run(got), HONE_OK) << hone_last_error();
-        const std::vector<double>& exact = slot == DK ? dk_ : dv_;
+        const std::vector<double>& exact = argument == DK ? dk_ : dv_;
         double most = 0, off = 0;
         for (std::int64_t n = 0; n < std::ssize(exact); ++n) {
             most = std::max(most, std::abs(exact[n]));
-            off = std::max(off, std::abs(got[slot].row(0, 0, n / kFeatures)[n % kFeatures] - exact[n]));
+            off = std::max(off, std::abs(got[argument].row(0, 0, n / kFeatures)[n % kFeatures] - exact[n]));
         }
         return off / most;
     }
@@ -85,8 +85,8 @@ TEST(SumsOfRandomNumbers, over_the_rows_of_32_heads_are_as_good_as_pytorchs) {
     if (quick()) GTEST_SKIP() << "takes long under a sanitizer or an emulator";
     RandomSums sums;
     for (const std::string& isa : available_isas())
-        for (const Slot slot : {DK, DV})
-            EXPECT_LE(sums.error(isa, slot), 6e-7) << isa << ", " << slot_names[slot];
+        for (const Argument argument : {DK, DV})
+            EXPECT_LE(sums.error(isa, argument), 6e-7) << isa << ", " << argument_names[argument];
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ TEST_P(Range, a_large_scale_meets_the_product_of_q_and_k) {
                     spec.scale = 0x1p20;
                     Call<T> call = call_of<T>(spec, direction);
                     Random random("large_scale");
-                    const Slot large = large_q ? Q : K, small = large_q ? K : Q;
+                    const Argument large = large_q ? Q : K, small = large_q ? K : Q;
                     call[large].fill([&] { return static_cast<T>(random.symmetric()) * power(end - 18); });
                     call[small].fill([&] { return static_cast<T>(random.symmetric()) * power(3 - end); });
                     // So that the gradients, which meet the large factor and the scale, stay in range.
@@ -153,7 +153,7 @@ TEST_P(Range, a_product_beyond_the_range_is_infinite_for_few_rows_and_many) {
             const T large = std::sqrt(kLargest<T>) * 16;
             spec.scale = static_cast<double>(1 / large);
             Call<T> call = call_of<T>(spec, Direction::forward);
-            for (const Slot slot : {Q, K}) call[slot].fill([&] { return large; });
+            for (const Argument argument : {Q, K}) call[argument].fill([&] { return large; });
             call[V].fill([] { return T(1); });
             Call<T> plain = call;
             run_reference(plain);
@@ -213,7 +213,7 @@ TEST_P(Range, an_extent_of_zero_is_a_call_with_nothing_to_do_but_zeros) {
                 EXPECT_EQ(workspace_bytes(call, &bytes), HONE_OK) << hone_last_error();
                 ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
                 expect_only_outputs_written(call, before);
-                for (const Slot slot : outputs(direction)) expect_all(call, slot, T(0));
+                for (const Argument argument : outputs(direction)) expect_all(call, argument, T(0));
             }
     });
 }

@@ -22,7 +22,7 @@ class Sinks : public CaseTest {
         expect_all(call, O, T(0));
         expect_all(call, LSE, sink);
         ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
-        for (const Slot slot : {DQ, DK, DV, DLOG_PRIOR}) expect_all(call, slot, T(0));
+        for (const Argument argument : {DQ, DK, DV, DLOG_PRIOR}) expect_all(call, argument, T(0));
         const std::int64_t groups = call[SINK].extents().features;
         std::vector<double> sums(groups, 0.0), magnitudes(groups, 0.0);
         for (std::int64_t n = 0; n < call[DLSE].extents().features; ++n) {
@@ -181,9 +181,9 @@ TEST_P(Sinks, an_infinite_log_prior_counts_only_in_rows_that_see_a_key) {
             if (sees_none) dsink[group] += call[DLSE].data()[n];
         }
         for (int group : {0, 1}) EXPECT_NEAR(call[DSINK].data()[group], dsink[group], 100 * kEpsilon<T>);
-        for (const Slot slot : {DQ, DK, DV})
-            call[slot].for_each_row([&](auto, auto, auto, const T* x) {
-                for (std::int64_t d = 0; d < call[slot].extents().features; ++d)
+        for (const Argument argument : {DQ, DK, DV})
+            call[argument].for_each_row([&](auto, auto, auto, const T* x) {
+                for (std::int64_t d = 0; d < call[argument].extents().features; ++d)
                     EXPECT_TRUE(std::isfinite(x[d]));
             });
     });

@@ -55,7 +55,7 @@ void complete(Call<float>& call) {
 }
 
 // Runs the call on every implementation and expects each number of a result to be `expected`.
-void expect_everywhere(Call<float>& input, Slot slot, double expected) {
+void expect_everywhere(Call<float>& input, Argument argument, double expected) {
     for (const std::string& isa : available_isas())
         for (const int threads : thorough() ? std::vector{1, 2, 3} : std::vector{2}) {
             SCOPED_TRACE(isa + ", " + std::to_string(threads) + " threads");
@@ -65,12 +65,12 @@ void expect_everywhere(Call<float>& input, Slot slot, double expected) {
             if (call.direction == Direction::backward) complete(call);
             ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
             double worst = 0;
-            call[slot].for_each_row([&](auto, auto, auto, const float* x) {
-                for (std::int64_t d = 0; d < call[slot].extents().features; ++d)
+            call[argument].for_each_row([&](auto, auto, auto, const float* x) {
+                for (std::int64_t d = 0; d < call[argument].extents().features; ++d)
                     worst = std::max(worst, std::isnan(x[d]) ? HUGE_VAL : std::abs(x[d] - expected));
             });
             EXPECT_LE(worst, kTolerance * std::abs(expected))
-                << slot_names[slot] << " should be " << expected;
+                << argument_names[argument] << " should be " << expected;
         }
 }
 

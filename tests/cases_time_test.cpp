@@ -53,8 +53,8 @@ struct Vanishing {
 Call<float> filled(Call<float> call, const Vanishing& size) {
     std::mt19937_64 engine(4);
     std::normal_distribution<double> normal;
-    const auto fill = [&](Slot slot, double amplitude) {
-        call[slot].fill([&] { return static_cast<float>(amplitude * normal(engine)); });
+    const auto fill = [&](Argument argument, double amplitude) {
+        call[argument].fill([&] { return static_cast<float>(amplitude * normal(engine)); });
     };
     fill(Q, size.scores), fill(K, 1), fill(V, size.v), fill(DOUT, size.dout);
     call[SINK].fill([&] { return static_cast<float>(size.sink); });
@@ -105,12 +105,12 @@ void expect_honest_time(Call<float>& many, Call<float>& few, const char* what) {
         kHonest, [&] { run(many); },
         [&] {
             run(few);
-            for (const Slot slot : {DK, DV})
-                if (many[slot].present())
-                    std::memset(many[slot].data(), 0,
+            for (const Argument argument : {DK, DV})
+                if (many[argument].present())
+                    std::memset(many[argument].data(), 0,
                                 sizeof(float) * static_cast<std::size_t>(
                                                     many.problem.batch * many.problem.kv_heads *
-                                                    many.problem.keys * many[slot].extents().features));
+                                                    many.problem.keys * many[argument].extents().features));
         });
     EXPECT_LE(times, kHonest) << what;
 }

@@ -68,9 +68,9 @@ TEST(Concurrency, calls_from_many_threads_give_the_bits_of_calls_alone) {
         for (int round = 0; round < kRounds; ++round) {
             ASSERT_EQ(statuses[caller][round], HONE_OK);
             Call<float>& call = together[caller][round];
-            for (const Slot slot : outputs(call.direction))
-                EXPECT_TRUE(call[slot].same_bytes(alone[caller][round][slot]))
-                    << slot_names[slot] << " of caller " << caller << ", round " << round;
+            for (const Argument argument : outputs(call.direction))
+                EXPECT_TRUE(call[argument].same_bytes(alone[caller][round][argument]))
+                    << argument_names[argument] << " of caller " << caller << ", round " << round;
         }
 }
 

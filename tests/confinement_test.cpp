@@ -27,8 +27,8 @@ void spoil(Tensor<T>& tensor, std::int64_t i, double value, bool all_features) {
 
 // The call with `value` in a row of an input.
 template <class T>
-Call<T> spoilt(Call<T> call, Slot slot, std::int64_t row, double value, bool all_features) {
-    spoil(call[slot], row, value, all_features);
+Call<T> spoilt(Call<T> call, Argument argument, std::int64_t row, double value, bool all_features) {
+    spoil(call[argument], row, value, all_features);
     return call;
 }
 
@@ -36,23 +36,26 @@ Call<T> spoilt(Call<T> call, Slot slot, std::int64_t row, double value, bool all
 // does not reach to be as accurate as others.
 template <class T>
 void expect_spread(Call<T>& got, Truth<T>& truth, Truth<T>& reach, const std::string& what) {
-    for (const Slot slot : outputs(got.direction)) {
+    for (const Argument argument : outputs(got.direction)) {
         std::int64_t leaks = 0, losses = 0, wrong = 0;
-        Tensor<Wide<T>>& exact = truth.exact[slot];
+        Tensor<Wide<T>>& exact = truth.exact[argument];
         exact.for_each_row([&](std::int64_t b, std::int64_t h, std::int64_t i, const Wide<T>* want) {
-            const T* x = got[slot].row(b, h, i);
-            const Wide<T>* reached = reach.exact[slot].row(b, h, i);
+            const T* x = got[argument].row(b, h, i);
+            const Wide<T>* reached = reach.exact[argument].row(b, h, i);
             for (std::int64_t d = 0; d < exact.extents().features; ++d) {
                 if (!std::isnan(reached[d]))
-                    std::isnan(x[d]) ? ++leaks
-                                     : wrong += distance(x[d], want[d]) > truth.allowed[slot].at(b, h, i, d);
+                    std::isnan(x[d])
+                        ? ++leaks
+                        : wrong += distance(x[d], want[d]) > truth.allowed[argument].at(b, h, i, d);
                 else if (!std::isfinite(want[d]))
                     losses += std::isnan(want[d]) ? std::isfinite(x[d]) : distance(x[d], want[d]) > 0;
             }
         });
-        EXPECT_EQ(leaks, 0) << what << ": elements of " << slot_names[slot] << " that it should not reach";
-        EXPECT_EQ(losses, 0) << what << ": elements of " << slot_names[slot] << " that it should reach";
-        EXPECT_EQ(wrong, 0) << what << ": elements of " << slot_names[slot] << " that it has changed";
+        EXPECT_EQ(leaks, 0) << what << ": elements of " << argument_names[argument]
+                            << " that it should not reach";
+        EXPECT_EQ(losses, 0) << what << ": elements of " << argument_names[argument]
+                             << " that it should reach";
+        EXPECT_EQ(wrong, 0) << what << ": elements of " << argument_names[argument] << " that it has changed";
     }
 }
 
@@ -60,30 +63,30 @@ template <class T>
 void expect_confined(const Call<T>& input) {
     const std::int64_t queries = input.problem.queries, keys = input.problem.keys;
     struct Spoilt {
-        Slot slot;
+        Argument argument;
         std::int64_t row;
     };
-    for (const auto& [slot, row] :
+    for (const auto& [argument, row] :
          {Spoilt{K, keys - 1}, Spoilt{V, keys - 1}, Spoilt{K, keys / 2}, Spoilt{V, keys / 2}, Spoilt{Q, 0},
           Spoilt{Q, queries / 2}, Spoilt{DOUT, 0}, Spoilt{DOUT, queries / 2}})
         for (const bool all_features : {false, true}) {
-            if (!Call<T>(input)[slot].present()) continue;
-            Truth<T> reach(spoilt(input, slot, row, kNaN, all_features));
+            if (!Call<T>(input)[argument].present()) continue;
+            Truth<T> reach(spoilt(input, argument, row, kNaN, all_features));
             for (const double value : {kNaN, kInfinity}) {
                 Truth<T> truth =
-                    std::isnan(value) ? reach : Truth<T>(spoilt(input, slot, row, value, all_features));
+                    std::isnan(value) ? reach : Truth<T>(spoilt(input, argument, row, value, all_features));
                 Call<T> call = truth.input;
                 ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
                 expect_spread(call, truth, reach,
-                              std::string(std::isnan(value) ? "NaN in " : "infinity in ") + slot_names[slot] +
-                                  " row " + std::to_string(row) +
+                              std::string(std::isnan(value) ? "NaN in " : "infinity in ") +
+                                  argument_names[argument] + " row " + std::to_string(row) +
                                   (all_features ? ", all features" : ", one feature"));
             }
         }
 }
 
 // Square, with keys that no row sees, with rows that see no key; few rows; small, and of several blocks, and
-// in chunks.
+// in splits.
 const Spec kMasked[] = {
     {.name = "square", .queries = 21, .keys = 21, .mask = Mask::top_left},
     {.name = "wide", .query_heads = 2, .queries = 13, .keys = 37, .mask = Mask::top_left},
@@ -92,7 +95,7 @@ const Spec kMasked[] = {
     {.name = "unmasked", .queries = 11, .keys = 19}};
 const Spec kMaskedBlocks = {
     .name = "blocks", .queries = 205, .keys = 311, .key_dim = 3, .value_dim = 3, .mask = Mask::top_left};
-const Spec kMaskedChunks = {.name = "chunks",
+const Spec kMaskedSplits = {.name = "splits",
                             .query_heads = 2,
                             .queries = 3,
                             .keys = 1026,
@@ -114,7 +117,7 @@ class Confinement : public KernelTest {
     void expect_nothing_leaks(Direction direction) {
         for (const Spec& spec : kMasked) expect_confined(call_of<T>(spec, direction));
         if (!std::is_same_v<T, float> || quick()) return;
-        for (const Spec& spec : {kMaskedBlocks, kMaskedChunks}) expect_confined(call_of<T>(spec, direction));
+        for (const Spec& spec : {kMaskedBlocks, kMaskedSplits}) expect_confined(call_of<T>(spec, direction));
     }
 };
 

@@ -48,11 +48,11 @@ void run_core(Call<T>& call, const std::string& isa, const Visibility& visibilit
 // The largest difference to what is right, as a share of the largest value that is right, or of 1, the size
 // of the inputs; inf where one is NaN and the other is not.
 template <class T>
-double worst_share(Call<T>& call, Call<double>& right, Slot slot) {
+double worst_share(Call<T>& call, Call<double>& right, Argument argument) {
     double largest = 1, worst = 0;
-    right[slot].for_each_row([&](auto b, auto h, auto i, double* want) {
-        for (std::int64_t d = 0; d < right[slot].extents().features; ++d) {
-            const double got = call[slot].row(b, h, i)[d];
+    right[argument].for_each_row([&](auto b, auto h, auto i, double* want) {
+        for (std::int64_t d = 0; d < right[argument].extents().features; ++d) {
+            const double got = call[argument].row(b, h, i)[d];
             if (std::isnan(got) != std::isnan(want[d])) worst = std::numeric_limits<double>::infinity();
             if (!std::isfinite(want[d]) && got == want[d]) continue;
             if (std::isnan(got)) continue;
@@ -66,11 +66,11 @@ double worst_share(Call<T>& call, Call<double>& right, Slot slot) {
 // Sets some rows of k and v to NaN.
 template <class T>
 void poison_keys(Call<T>& call, std::int64_t every) {
-    for (const Slot slot : {K, V})
-        if (call[slot].present())
-            call[slot].for_each_row([&](auto, auto, std::int64_t j, T* x) {
+    for (const Argument argument : {K, V})
+        if (call[argument].present())
+            call[argument].for_each_row([&](auto, auto, std::int64_t j, T* x) {
                 if (j % every == every - 1)
-                    x[j % call[slot].extents().features] = std::numeric_limits<T>::quiet_NaN();
+                    x[j % call[argument].extents().features] = std::numeric_limits<T>::quiet_NaN();
             });
 }
 
@@ -85,20 +85,22 @@ std::string fault_of(Call<T> call, const std::string& isa, const Modifiers& modi
         Call<double> forward(right);
         forward.direction = Direction::forward;
         run_plain(forward, modifiers);
-        for (const Slot slot : {O, LSE}) right[slot].assign(forward[slot]), call[slot].assign(forward[slot]);
+        for (const Argument argument : {O, LSE})
+            right[argument].assign(forward[argument]), call[argument].assign(forward[argument]);
     }
     run_plain(right, modifiers);
     Call<T> inputs = call;
     run_core(call, isa, modifiers.visibility, stages);
-    for (int slot = 0; slot < SLOTS; ++slot)
-        if (is_output(call.direction, slot) ? !call.tensors[slot].surroundings_intact()
-                                            : !call.tensors[slot].same_bytes(inputs.tensors[slot]))
-            faults += std::string(slot_names[slot]) + " is written where it should not be; ";
-    for (const Slot slot : outputs(call.direction)) {
-        if (!call[slot].present()) continue;
-        const double worst = worst_share(call, right, slot);
+    for (int argument = 0; argument < ARGUMENTS; ++argument)
+        if (is_output(call.direction, argument)
+                ? !call.tensors[argument].surroundings_intact()
+                : !call.tensors[argument].same_bytes(inputs.tensors[argument]))
+            faults += std::string(argument_names[argument]) + " is written where it should not be; ";
+    for (const Argument argument : outputs(call.direction)) {
+        if (!call[argument].present()) continue;
+        const double worst = worst_share(call, right, argument);
         if (worst > (sizeof(T) == 4 ? 2e-4 : 1e-10))
-            faults += std::string(slot_names[slot]) + " is off by " + std::to_string(worst) + "; ";
+            faults += std::string(argument_names[argument]) + " is off by " + std::to_string(worst) + "; ";
     }
     return faults;
 }

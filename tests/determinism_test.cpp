@@ -81,8 +81,9 @@ class Determinism : public KernelTest {
 
     template <class T>
     static void expect_same(Call<T>& got, Call<T>& expected) {
-        for (const Slot slot : outputs(got.direction))
-            EXPECT_TRUE(got[slot].same_bytes(expected[slot])) << slot_names[slot] << " differs";
+        for (const Argument argument : outputs(got.direction))
+            EXPECT_TRUE(got[argument].same_bytes(expected[argument]))
+                << argument_names[argument] << " differs";
     }
 
   private:
@@ -140,16 +141,16 @@ template <class T>
 Call<T> element_of(Call<T>& whole, std::int64_t b) {
     Call<T> one(whole);
     one.problem.batch = 1;
-    for (int slot = 0; slot < SLOTS; ++slot) {
-        Tensor<T>& from = whole.tensors[slot];
+    for (int argument = 0; argument < ARGUMENTS; ++argument) {
+        Tensor<T>& from = whole.tensors[argument];
         if (!from.present()) continue;
-        const bool per_row = slot == LSE || slot == DLSE;
-        const bool per_head = slot == SINK || slot == LOG_PRIOR || slot == SHIFT || slot == DSINK ||
-                              slot == DLOG_PRIOR || slot == DSHIFT;
+        const bool per_row = argument == LSE || argument == DLSE;
+        const bool per_head = argument == SINK || argument == LOG_PRIOR || argument == SHIFT ||
+                              argument == DSINK || argument == DLOG_PRIOR || argument == DSHIFT;
         Extents extents = from.extents();
         extents.batch = 1;
         if (per_row) extents.features /= whole.problem.batch;
-        Tensor<T>& to = one.tensors[slot] = Tensor<T>(extents, {});
+        Tensor<T>& to = one.tensors[argument] = Tensor<T>(extents, {});
         to.for_each_row([&](auto, std::int64_t h, std::int64_t i, T* x) {
             const T* y = per_row    ? from.data() + b * extents.features
                          : per_head ? from.data()
@@ -179,8 +180,9 @@ TEST_P(Determinism, same_bits_alone_and_in_a_batch) {
                     SCOPED_TRACE("batch element " + std::to_string(b));
                     Call<T> expected = element_of(whole, b);
                     Call<T> one = result(element_of(call, b), 2);
-                    for (const Slot slot : {O, LSE, DQ, DK, DV})
-                        EXPECT_TRUE(one[slot].same_bytes(expected[slot])) << slot_names[slot] << " differs";
+                    for (const Argument argument : {O, LSE, DQ, DK, DV})
+                        EXPECT_TRUE(one[argument].same_bytes(expected[argument]))
+                            << argument_names[argument] << " differs";
                 }
             }
     });

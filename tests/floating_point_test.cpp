@@ -85,8 +85,8 @@ class FloatingPoint : public KernelTest {
         constexpr T smallest = std::numeric_limits<T>::min();
         call[Q].for_each_row([&](auto, auto, auto, T* q) { q[0] *= smallest, q[1] /= 1024; });
         call[K].for_each_row([&](auto, auto, auto, T* k) { k[0] /= smallest * 16; });
-        for (const Slot slot : {V, DOUT})
-            call[slot].for_each_row([&](auto, auto, auto, T* x) { x[0] *= smallest, x[1] *= smallest; });
+        for (const Argument argument : {V, DOUT})
+            call[argument].for_each_row([&](auto, auto, auto, T* x) { x[0] *= smallest, x[1] *= smallest; });
         if (direction == Direction::backward && info.normalised) {
             call.direction = Direction::forward;
             EXPECT_EQ(run(call), HONE_OK) << hone_last_error();
@@ -138,8 +138,9 @@ TEST_P(FloatingPoint, results_do_not_depend_on_the_settings) {
                 const Scoped scoped(mode);
                 run(got);
             }
-            for (const Slot slot : outputs(call.direction))
-                EXPECT_TRUE(got[slot].same_bytes(expected[slot])) << slot_names[slot] << ", " << mode.name;
+            for (const Argument argument : outputs(call.direction))
+                EXPECT_TRUE(got[argument].same_bytes(expected[argument]))
+                    << argument_names[argument] << ", " << mode.name;
         }
     });
 }
@@ -166,8 +167,8 @@ TEST_P(FloatingPoint, traps_of_the_caller_do_not_catch_a_call) {
         const unsigned before = settings();
         ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
         EXPECT_EQ(settings(), before);
-        for (const Slot slot : outputs(call.direction))
-            EXPECT_TRUE(call[slot].same_bytes(expected[slot])) << slot_names[slot];
+        for (const Argument argument : outputs(call.direction))
+            EXPECT_TRUE(call[argument].same_bytes(expected[argument])) << argument_names[argument];
     });
 }
 #endif

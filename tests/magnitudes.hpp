@@ -41,10 +41,11 @@ class Magnitudes {
     // `call` has its true lse, whether it is asked for or not.
     Magnitudes(Call<S>& call, Precision precision)
         : call_(call), args_(call.backward_args()), precision_(precision) {
-        for (const Slot slot : outputs(call.direction))
-            call[slot].for_each_row([&](auto b, auto h, auto i, auto) {
-                const auto end = static_cast<std::size_t>(at(slot, b, h, i) + call[slot].extents().features);
-                if (sums_[slot].size() < end) sums_[slot].resize(end);
+        for (const Argument argument : outputs(call.direction))
+            call[argument].for_each_row([&](auto b, auto h, auto i, auto) {
+                const auto end =
+                    static_cast<std::size_t>(at(argument, b, h, i) + call[argument].extents().features);
+                if (sums_[argument].size() < end) sums_[argument].resize(end);
             });
         reference::visit(call.problem.activation, [&]<class A>(A) {
             const std::int64_t heads = reference::heads_per_group<A>(call.problem);
@@ -54,8 +55,8 @@ class Magnitudes {
         });
     }
 
-    const TermSum<S>& sum(Slot slot, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t d) {
-        return sums_[slot][static_cast<std::size_t>(at(slot, b, h, i) + d)];
+    const TermSum<S>& sum(Argument argument, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t d) {
+        return sums_[argument][static_cast<std::size_t>(at(argument, b, h, i) + d)];
     }
 
   private:
@@ -73,13 +74,13 @@ class Magnitudes {
         std::int64_t features = 0;
     };
 
-    // Where a row lies among the sums of its slot: as in memory, so that what is broadcast is one.
-    std::int64_t at(Slot slot, std::int64_t b, std::int64_t h, std::int64_t i) {
-        return call_[slot].row(b, h, i) - call_[slot].data();
+    // Where a row lies among the sums of its argument: as in memory, so that what is broadcast is one.
+    std::int64_t at(Argument argument, std::int64_t b, std::int64_t h, std::int64_t i) {
+        return call_[argument].row(b, h, i) - call_[argument].data();
     }
-    Row row(Slot slot, std::int64_t b, std::int64_t h, std::int64_t i) {
-        if (!call_[slot].present()) return {};
-        return {sums_[slot].data() + at(slot, b, h, i), call_[slot].extents().features};
+    Row row(Argument argument, std::int64_t b, std::int64_t h, std::int64_t i) {
+        if (!call_[argument].present()) return {};
+        return {sums_[argument].data() + at(argument, b, h, i), call_[argument].extents().features};
     }
     // Adds term x factors x scale.
     void add(const Row& to, const Term<S>& term, const S* factors, S scale = 1) {
@@ -87,8 +88,8 @@ class Magnitudes {
             to.sums[d].add(term.times(factors[d]).times(scale), precision_);
     }
     // To one of an array of numbers.
-    void add(Slot slot, std::int64_t n, const Term<S>& term) {
-        if (const Row array = row(slot, 0, 0, 0); array.features > 0) array.sums[n].add(term, precision_);
+    void add(Argument argument, std::int64_t n, const Term<S>& term) {
+        if (const Row array = row(argument, 0, 0, 0); array.features > 0) array.sums[n].add(term, precision_);
     }
     S two_ulp() const { return 2 * static_cast<S>(precision_.epsilon); }
 
@@ -267,7 +268,7 @@ class Magnitudes {
     Call<S>& call_;
     const hone_backward_args args_;
     const Precision precision_;
-    std::array<std::vector<TermSum<S>>, SLOTS> sums_;
+    std::array<std::vector<TermSum<S>>, ARGUMENTS> sums_;
     std::vector<S> arguments_, moves_;
     std::vector<Weight> weights_;
 };

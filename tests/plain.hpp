@@ -154,7 +154,7 @@ class Plain {
         for (std::int64_t d = 0; d < p_.value_dim && call_[DV].present(); ++d)
             call_[DV].row(at.batch, kv, at.key)[d] +=
                 weight * call_[DOUT].row(at.batch, at.head, at.query)[d];
-        for (const Slot dbias : {DLOG_PRIOR, DSHIFT})
+        for (const Argument dbias : {DLOG_PRIOR, DSHIFT})
             if (call_[dbias].present()) call_[dbias].data()[at.head] += ds;
     }
 
@@ -167,8 +167,8 @@ class Plain {
 
 // Fills the call's outputs.
 inline void run_plain(Call<double>& call, const Modifiers& modifiers) {
-    for (const Slot slot : outputs(call.direction))
-        if (call[slot].present()) call[slot].fill([] { return 0.0; });
+    for (const Argument argument : outputs(call.direction))
+        if (call[argument].present()) call[argument].fill([] { return 0.0; });
     reference::visit(call.problem.activation, [&]<class A>(A) {
         Plain<A> plain(call, modifiers);
         if (call.direction == Direction::forward)

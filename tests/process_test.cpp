@@ -45,8 +45,8 @@ struct Checked {
     bool right() {
         Call<float> got = call;
         if (status != HONE_OK || run(got) != HONE_OK) return false;
-        for (const Slot slot : outputs(got.direction))
-            if (!got[slot].same_bytes(expected[slot])) return false;
+        for (const Argument argument : outputs(got.direction))
+            if (!got[argument].same_bytes(expected[argument])) return false;
         return true;
     }
 

@@ -172,7 +172,7 @@ double sum_of_costs(const Plan& plan, Work work) {
 }
 
 // Shapes whose blocks are ragged in every way, some without work.
-std::vector<Shape> odd_shapes() {
+std::vector<Shape> ragged_shapes() {
     std::vector<Shape> shapes;
     for (const Mask mask : {Mask::none, Mask::top_left, Mask::bottom_right})
         for (const auto& [batch, query_heads, kv_heads] :
@@ -184,9 +184,9 @@ std::vector<Shape> odd_shapes() {
     return shapes;
 }
 
-// Every block of rows of every head attends to every chunk once.
+// Every block of rows of every head attends to every split of the keys once.
 TEST(Schedule, forward_does_all_work_once) {
-    for (const Shape& shape : odd_shapes())
+    for (const Shape& shape : ragged_shapes())
         for (const int activation : {HONE_SOFTMAX, HONE_BAYES_SOFTMAX})
             for (const int threads : {1, 2, 5}) {
                 const ForwardPlan plan = plan_of(shape, threads, static_cast<hone_activation>(activation));
@@ -221,7 +221,7 @@ void expect_finished(const BackwardSchedule& s, const Accumulator& gradient, con
 // Each key block of each head comes once, with the blocks of rows that see it, and no other; each row of each
 // gradient gets a contribution or is finished.
 TEST(Schedule, backward_does_all_work_once) {
-    for (Shape shape : odd_shapes())
+    for (Shape shape : ragged_shapes())
         for (int axes = 0; axes < 8; ++axes)
             for (const int threads : {1, 2, 5}) {
                 shape.sum_dq = shape.sum_dkv = {(axes & 1) != 0, (axes & 2) != 0, (axes & 4) != 0};
@@ -266,7 +266,7 @@ void expect_total(const Plan& plan, Work work) {
 }
 
 TEST(Schedule, total_cost_is_that_of_the_tasks_that_multiply) {
-    for (Shape shape : odd_shapes())
+    for (Shape shape : ragged_shapes())
         for (const bool sums_rows : {false, true}) {
             SCOPED_TRACE(shape.name());
             shape.sum_dq.rows = sums_rows;

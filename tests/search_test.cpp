@@ -27,19 +27,19 @@ std::string fault_of(Truth<T>& truth, const SearchProblem& problem, const std::s
         call.problem.isa = isa.c_str();
         call.problem.threads = problem.threads[turn];
         if (run(call) != HONE_OK) return "is refused: " + std::string(hone_last_error());
-        for (int slot = 0; slot < SLOTS; ++slot) {
-            const bool output = is_output(call.direction, slot);
-            if (output ? !call.tensors[slot].surroundings_intact()
-                       : !call.tensors[slot].same_bytes(truth.input.tensors[slot]))
-                return std::string(slot_names[slot]) + ": is written where it should not be";
+        for (int argument = 0; argument < ARGUMENTS; ++argument) {
+            const bool output = is_output(call.direction, argument);
+            if (output ? !call.tensors[argument].surroundings_intact()
+                       : !call.tensors[argument].same_bytes(truth.input.tensors[argument]))
+                return std::string(argument_names[argument]) + ": is written where it should not be";
         }
-        for (const Slot slot : outputs(call.direction)) {
-            if (!call[slot].present()) continue;
+        for (const Argument argument : outputs(call.direction)) {
+            if (!call[argument].present()) continue;
             if (turn == 0) {
-                const Worst worst = worst_of(call, truth, slot);
+                const Worst worst = worst_of(call, truth, argument);
                 if (worst.share > 1) what << worst << " (" << worst.share << " times); ";
-            } else if (!call[slot].same_bytes(first[slot])) {
-                what << slot_names[slot] << " has other bits on other threads; ";
+            } else if (!call[argument].same_bytes(first[argument])) {
+                what << argument_names[argument] << " has other bits on other threads; ";
             }
         }
         if (turn == 0) first = call;

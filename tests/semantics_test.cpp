@@ -88,9 +88,9 @@ TEST_P(Semantics, row_without_keys_has_zero_gradients) {
         call[DQ].for_each_row([&](auto, auto, std::int64_t i, const T* dq) {
             for (std::int64_t d = 0; d < kTall.key_dim && i < kBlind; ++d) EXPECT_EQ(dq[d], 0);
         });
-        for (const Slot slot : outputs(Direction::backward))
-            call[slot].for_each_row([&](auto, auto, auto, const T* x) {
-                for (std::int64_t d = 0; d < call[slot].extents().features; ++d)
+        for (const Argument argument : outputs(Direction::backward))
+            call[argument].for_each_row([&](auto, auto, auto, const T* x) {
+                for (std::int64_t d = 0; d < call[argument].extents().features; ++d)
                     EXPECT_TRUE(std::isfinite(x[d]));
             });
     });
@@ -105,9 +105,9 @@ TEST_P(Semantics, no_key_at_all_gives_zero_outputs_and_gradients) {
         Call<T> back = call_of<T>(spec, Direction::backward);
         compute_o_and_lse(back);
         ASSERT_EQ(run(back), HONE_OK) << hone_last_error();
-        for (const Slot slot : {DQ, DLOG_PRIOR, DSHIFT})
-            back[slot].for_each_row([&](auto, auto, auto, const T* x) {
-                for (std::int64_t d = 0; d < back[slot].extents().features; ++d) EXPECT_EQ(x[d], 0);
+        for (const Argument argument : {DQ, DLOG_PRIOR, DSHIFT})
+            back[argument].for_each_row([&](auto, auto, auto, const T* x) {
+                for (std::int64_t d = 0; d < back[argument].extents().features; ++d) EXPECT_EQ(x[d], 0);
             });
     });
 }
@@ -116,8 +116,8 @@ TEST_P(Semantics, no_key_at_all_gives_zero_outputs_and_gradients) {
 template <class T>
 void fill_signs(Call<T>& call, double size) {
     Random random("signs");
-    for (const Slot slot : {Q, K})
-        call[slot].fill([&] { return static_cast<T>(random.integer(0, 1) ? size : -size); });
+    for (const Argument argument : {Q, K})
+        call[argument].fill([&] { return static_cast<T>(random.integer(0, 1) ? size : -size); });
 }
 
 TEST_P(Semantics, scores_of_ten_thousand_are_as_accurate_as_others) {
@@ -168,7 +168,7 @@ TEST_P(Semantics, equal_scores_share_the_weight_equally) {
 // for 0 would lose. (Denormal results may be flushed.)
 TEST_P(Semantics, denormal_inputs_are_as_accurate_as_others) {
     struct Case {
-        Slot denormal, large;
+        Argument denormal, large;
     };
     constexpr Case cases[] = {{Q, K}, {K, Q}, {V, DOUT}, {DOUT, V}};
     with_scalar([&]<class T>(T) {
@@ -176,7 +176,7 @@ TEST_P(Semantics, denormal_inputs_are_as_accurate_as_others) {
         for (const std::int64_t queries : {5, 19})
             for (const Direction direction : {Direction::forward, Direction::backward})
                 for (const auto& [denormal, large] : cases) {
-                    SCOPED_TRACE(slot_names[denormal]);
+                    SCOPED_TRACE(argument_names[denormal]);
                     Call<T> call = call_of<T>({.name = "denormal", .queries = queries, .keys = 9}, direction);
                     if (!call[denormal].present() || !call[large].present()) continue;
                     Random random("denormal");
@@ -191,9 +191,9 @@ TEST_P(Semantics, calls_whose_inputs_are_all_denormal_are_as_accurate_as_others)
     with_scalar([&]<class T>(T) {
         for (const Direction direction : {Direction::forward, Direction::backward}) {
             Call<T> call = call_of<T>({.name = "denormal", .queries = 5, .keys = 9}, direction);
-            for (const Slot slot : {Q, K, V, DOUT}) {
-                Random random(slot_names[slot]);
-                call[slot].fill([&] {
+            for (const Argument argument : {Q, K, V, DOUT}) {
+                Random random(argument_names[argument]);
+                call[argument].fill([&] {
                     return static_cast<T>(random.integer(1, 1000)) * std::numeric_limits<T>::denorm_min();
                 });
             }
@@ -264,7 +264,7 @@ TEST_P(Semantics, joint_head_that_matches_nothing_gets_no_weight) {
     });
 }
 
-// In one chunk of keys and in several.
+// In one split of the keys and in several.
 TEST_P(Semantics, sink_of_infinity_takes_all_weight) {
     if (!info.takes_sink || info.joint) return;
     with_scalar([&]<class T>(T) {

@@ -34,7 +34,7 @@ inline void add_extents(std::vector<Spec>& specs) {
     }
     specs.push_back({.name = "several_blocks", .queries = 433, .keys = 641, .key_dim = 5, .value_dim = 7});
     specs.push_back({.name = "one_query_many_keys", .queries = 1, .keys = 2051, .key_dim = 16});
-    specs.push_back({.name = "rows_in_chunks", .queries = 67, .keys = 2300, .key_dim = 20, .value_dim = 12});
+    specs.push_back({.name = "rows_in_splits", .queries = 67, .keys = 2300, .key_dim = 20, .value_dim = 12});
     specs.push_back({.name = "many_queries_one_key", .queries = 1031, .keys = 1, .key_dim = 16});
     specs.push_back(
         {.name = "tall_64", .queries = 201, .keys = 67, .key_dim = 64, .value_dim = 64, .quick = true});
@@ -67,13 +67,13 @@ inline void add_masks(std::vector<Spec>& specs) {
           .keys = 89,
           .key_dim = 16,
           .value_dim = 24});
-    both({.name = "few_rows_in_chunks",
+    both({.name = "few_rows_in_splits",
           .query_heads = 3,
           .queries = 5,
           .keys = 2100,
           .key_dim = 20,
           .value_dim = 9});
-    both({.name = "rows_in_chunks", .queries = 83, .keys = 1100});
+    both({.name = "rows_in_splits", .queries = 83, .keys = 1100});
     both({.name = "tall_heads", .query_heads = 5, .queries = 83, .keys = 41});
 }
 
@@ -188,7 +188,7 @@ inline void add_options(std::vector<Spec>& specs) {
         s.mask = Mask::bottom_right;
         s.keys = 13;
     });
-    add("sink_in_chunks", [](Spec& s) {
+    add("sink_in_splits", [](Spec& s) {
         s.sink = s.dlse = true;
         s.mask = Mask::none;
         s.queries = 2;

@@ -180,12 +180,12 @@ Call<T> make_call(const Spec& spec, hone_activation activation, Direction direct
     }
 
     Random random(spec.name);
-    const auto fill = [&](Slot slot, double size) {
-        if (call[slot].present())
-            call[slot].fill([&] { return static_cast<T>(2 * size * random.symmetric()); });
+    const auto fill = [&](Argument argument, double size) {
+        if (call[argument].present())
+            call[argument].fill([&] { return static_cast<T>(2 * size * random.symmetric()); });
     };
     fill(Q, spec.amplitude), fill(K, 1), fill(V, spec.size_v), fill(DOUT, spec.size_dout);
-    for (const Slot slot : {SINK, LOG_PRIOR, SHIFT}) fill(slot, spec.size_parameter);
+    for (const Argument argument : {SINK, LOG_PRIOR, SHIFT}) fill(argument, spec.size_parameter);
     fill(DLSE, spec.size_dout);
     if (backward && !info.normalised && spec.grid) fill_grid(spec, random, call);
     return call;

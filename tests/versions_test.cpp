@@ -70,12 +70,14 @@ TEST(Versions, a_longer_struct_is_taken_where_its_tail_is_0) {
                 EXPECT_EQ(run_longer(), HONE_UNSUPPORTED);
                 EXPECT_TRUE(says(tail == problem.more ? "problem: sets a field" : "args: sets a field"))
                     << hone_last_error();
-                for (int slot = 0; slot < SLOTS; ++slot)
-                    EXPECT_TRUE(call.tensors[slot].same_bytes(before.tensors[slot])) << slot_names[slot];
+                for (int argument = 0; argument < ARGUMENTS; ++argument)
+                    EXPECT_TRUE(call.tensors[argument].same_bytes(before.tensors[argument]))
+                        << argument_names[argument];
                 tail[byte] = 0;
             }
         EXPECT_EQ(run_longer(), HONE_OK) << hone_last_error();
-        for (const Slot slot : outputs(direction)) EXPECT_TRUE(call[slot].same_bytes(right[slot]));
+        for (const Argument argument : outputs(direction))
+            EXPECT_TRUE(call[argument].same_bytes(right[argument]));
     }
 }
 

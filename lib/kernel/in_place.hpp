@@ -32,7 +32,7 @@ struct ByStreamedRow {
     const T* const* row;
     const char* const* next;
     template <int rows>
-    struct Strip {
+    struct Tile {
         const T* row[rows];
         const char* next[rows];
         T operator()(int r, std::int64_t k) const { return row[r][k]; }
@@ -43,8 +43,8 @@ struct ByStreamedRow {
         }
     };
     template <int rows>
-    Strip<rows> strip(std::int64_t first) const {
-        Strip<rows> s;
+    Tile<rows> tile(std::int64_t first) const {
+        Tile<rows> s;
         for (int r = 0; r < rows; ++r) s.row[r] = row[first + r], s.next[r] = next[first + r];
         return s;
     }
@@ -96,12 +96,12 @@ struct LineProduct {
 template <int rows, int lines, class T, class A, class Rows>
 [[gnu::noinline]] void add_lines(const LineProduct<T, A, Rows>& p, std::int64_t row, std::int64_t k,
                                  Join join) {
-    const auto strip = p.a.template strip<rows>(row);
+    const auto tile = p.a.template tile<rows>(row);
     Vec<T> left[rows][lines];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-        for (int l = 0; l < lines; ++l) left[r][l] = Vec<T>(strip(r, k + l));
+        for (int l = 0; l < lines; ++l) left[r][l] = Vec<T>(tile(r, k + l));
     decltype(row_of(p.b.rows, 0)) line[lines];
 #pragma GCC unroll 8
     for (int l = 0; l < lines; ++l) line[l] = row_of(p.b.rows, k + l);
@@ -130,7 +130,7 @@ template <int rows, int lines, class T, class A, class Rows>
 template <int lines, class T, class A, class Rows>
 inline void add_lines(const LineProduct<T, A, Rows>& p, std::int64_t k, std::int64_t line_length, Join join) {
     for (std::int64_t r = 0, count; r < p.rows; r += count) {
-        count = strip_rows(p.rows - r, kAddRows);
+        count = tile_rows(p.rows - r, kAddRows);
         fetch_ahead<lines>(p.b, k, line_length, {r, r + count}, p.rows);
         with_constant<kAddRows>(count, [&](auto n) { add_lines<n.value, lines>(p, r, k, join); });
     }
@@ -198,7 +198,7 @@ inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<Rows
                           Matrix<T> c) {
     for (std::int64_t first = 0; first < b.depth; first += kDotLines)
         for (std::int64_t r = 0, count; r < rows; r += count) {
-            count = strip_rows(rows - r, kDotRows);
+            count = tile_rows(rows - r, kDotRows);
             fetch_ahead<kDotLines>(b, first, features, {r, r + count}, rows);
             with_constant<kDotRows>(
                 count, [&](auto n) { multiply_dots<n.value>(a + r, b, first, features, c.at(r, 0)); });
@@ -209,17 +209,17 @@ inline void multiply_dots(const T* const* a, std::int64_t rows, const Lines<Rows
 template <class T, class Rows>
 inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<Rows>& b, std::int64_t features,
                            Matrix<T> c, T* room) {
-    constexpr int w = kWidth<T>, strip = 2 * kTileRows;
+    constexpr int w = kWidth<T>, most = 2 * kTileRows;
     const std::int64_t width = round_up(rows, kPanel<T>);
     T* const panels = room;
     const Matrix<T> transposed = {room + width * features, width};
     pack_transposed(ByRow<T>{a}, rows, features, panels);
-    for (std::int64_t first = 0; first < b.depth; first += strip) {
-        const std::int64_t lines = smaller(strip, b.depth - first);
-        const T* line[strip];
-        const char* next[strip];
+    for (std::int64_t first = 0; first < b.depth; first += most) {
+        const std::int64_t lines = smaller(most, b.depth - first);
+        const T* line[most];
+        const char* next[most];
         for (std::int64_t j = 0; j < lines; ++j)
-            line[j] = row_of(b.rows, first + j), next[j] = b.address(first + j + strip);
+            line[j] = row_of(b.rows, first + j), next[j] = b.address(first + j + most);
         multiply(ByStreamedRow<T>{line, next}, lines,
                  Panels<T>{panels, features * kPanel<T>, features, nullptr}, rows, transposed.at(first, 0),
                  Join::store);

@@ -22,14 +22,14 @@ template <class T>
 struct ByRow {
     const T* const* row;
     template <int rows>
-    struct Strip {
+    struct Tile {
         const T* row[rows];
         T operator()(int r, std::int64_t k) const { return row[r][k]; }
         void fetch_ahead(std::int64_t) const {}
     };
     template <int rows>
-    Strip<rows> strip(std::int64_t first) const {
-        Strip<rows> s;
+    Tile<rows> tile(std::int64_t first) const {
+        Tile<rows> s;
         for (int r = 0; r < rows; ++r) s.row[r] = row[first + r];
         return s;
     }
@@ -46,14 +46,14 @@ struct ByColumn {
     const T* data;
     std::int64_t stride;
     template <int rows>
-    struct Strip {
+    struct Tile {
         const T* data;
         std::int64_t stride;
         T operator()(int r, std::int64_t k) const { return data[k * stride + r]; }
         void fetch_ahead(std::int64_t) const {}
     };
     template <int rows>
-    Strip<rows> strip(std::int64_t first) const {
+    Tile<rows> tile(std::int64_t first) const {
         return {data + first, stride};
     }
 };
@@ -69,8 +69,8 @@ struct Panels {
 
 // c[rows, vectors * width] (+)= a b, b one panel. A sum starts from 0 and is added to c after kChain terms:
 // sums of many terms would lose digits if they went on in one chain.
-template <int rows, int vectors, class T, class Strip>
-inline void multiply_tile(Strip a, const T* b, std::int64_t depth, Matrix<T> c, Join join) {
+template <int rows, int vectors, class T, class Left>
+inline void multiply_tile(Left a, const T* b, std::int64_t depth, Matrix<T> c, Join join) {
     constexpr int w = kWidth<T>;
     std::int64_t k = 0;
     do {
@@ -106,36 +106,35 @@ inline void multiply_tile(Strip a, const T* b, std::int64_t depth, Matrix<T> c, 
     } while (k < depth);
 }
 
-// One strip of `count` <= rows rows, and one panel.
+// The tile of these rows, at most `rows` of them, and one panel.
 template <int rows, int vectors, class T, class A>
-inline void multiply_strip(A a, Range strip, const Panels<T>& b, Matrix<T> c, Join join) {
-    if (count(strip) == rows)
-        multiply_tile<rows, vectors>(a.template strip<rows>(strip.begin), b.data, b.depth,
-                                     c.at(strip.begin, 0), join);
+inline void multiply_rows(A a, Range tile, const Panels<T>& b, Matrix<T> c, Join join) {
+    if (count(tile) == rows)
+        multiply_tile<rows, vectors>(a.template tile<rows>(tile.begin), b.data, b.depth, c.at(tile.begin, 0),
+                                     join);
     else if constexpr (rows > 1)
-        multiply_strip<rows - 1, vectors>(a, strip, b, c, join);
+        multiply_rows<rows - 1, vectors>(a, tile, b, c, join);
 }
 
-// Rows of the next strip. What whole tiles leave is cut in two of a size: a tile of few rows waits for its
+// Rows of the next tile. What whole tiles leave is cut in two of a size: a tile of few rows waits for its
 // sums.
-inline std::int64_t strip_rows(std::int64_t left, std::int64_t most) {
+inline std::int64_t tile_rows(std::int64_t left, std::int64_t most) {
     return left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
 }
 
-// One panel. Meanwhile `after` comes into L1, a share with each strip: panels lie in pages of their own,
+// One panel. Meanwhile `after` comes into L1, a share with each tile: panels lie in pages of their own,
 // where the hardware's prefetch starts late (forward at D = 64: 67% of peak without, 78% with).
 template <int vectors, class T, class A>
 inline void multiply_panel(A a, std::int64_t rows, const Panels<T>& b, Matrix<T> c, Join join) {
     constexpr int most = kTileRows * kTileVectors / vectors;
     constexpr std::int64_t cache_line = 64 / sizeof(T);
-    const std::int64_t strips = (rows + most - 1) / most;
-    const std::int64_t share =
-        b.after ? round_up((b.depth * kPanel<T> + strips - 1) / strips, cache_line) : 0;
+    const std::int64_t tiles = (rows + most - 1) / most;
+    const std::int64_t share = b.after ? round_up((b.depth * kPanel<T> + tiles - 1) / tiles, cache_line) : 0;
     const T* after = b.after;
     for (std::int64_t r = 0, count; r < rows; r += count, after += share) {
         for (std::int64_t i = 0; i < share; i += cache_line) __builtin_prefetch(after + i);
-        count = strip_rows(rows - r, most);
-        multiply_strip<most, vectors>(a, {r, r + count}, b, c, join);
+        count = tile_rows(rows - r, most);
+        multiply_rows<most, vectors>(a, {r, r + count}, b, c, join);
     }
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-// A unit's surroundings where nothing interrupts it.
+// A job's surroundings where nothing interrupts it.
 class Undisturbed final : public Progress {
   public:
     void done(double) override {}
@@ -30,7 +30,7 @@ class Undisturbed final : public Progress {
 std::vector<Result> run_all(const Sweep& sweep) {
     Undisturbed progress;
     std::vector<Result> results;
-    for (const Unit& unit : sweep.units) results.push_back(unit.run(progress));
+    for (const Job& job : sweep.jobs) results.push_back(job.run(progress));
     return results;
 }
 

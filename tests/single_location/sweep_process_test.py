@@ -40,14 +40,14 @@ def run(ranks, out, *arguments, env=ENVIRONMENT):
 
 
 def interrupt(ranks, out, *arguments, after, signals=(signal.SIGINT,)):
-    """The same, of a run that gets signals as soon as so many units are finished."""
+    """The same, of a run that gets signals as soon as so many jobs are finished."""
     words = command(ranks, out, *arguments)
     print("+", *words, flush=True)
     process = subprocess.Popen(words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 30
     while len(list(out.glob("map.checkpoint/*.result"))) < after and time.monotonic() < end:
         time.sleep(0.01)
-    time.sleep(0.05)  # into the next unit
+    time.sleep(0.05)  # into the next job
     for number in signals:
         process.send_signal(number)
         time.sleep(0.1)
@@ -66,7 +66,7 @@ def files(out):
 
 
 def starts(trace):
-    """Of each unit that started: which, on which rank, from which step."""
+    """Of each job that started: which, on which rank, from which step."""
     return [tuple(map(int, line.split())) for line in trace.read_text().splitlines()]
 
 
@@ -92,7 +92,7 @@ def interrupted_alone(work, undisturbed):
     expect(re.search(r"interrupted: \d+ of 12 done; add --resume to go on", said), "it does not say interrupted")
     check_partial(out, undisturbed)
     check_resumed(0, out, undisturbed, f"--trace={trace}")
-    expect(starts(trace)[0][2] > 0, "the unit that was interrupted began anew")
+    expect(starts(trace)[0][2] > 0, "the job that was interrupted began anew")
 
 
 def interrupted_twice(work, undisturbed):
@@ -108,7 +108,7 @@ def killed_alone(work, undisturbed):
     status, _ = run(0, out, "--kill=0", "--save-seconds=0")
     expect(status == -signal.SIGKILL, f"exit status {status} after SIGKILL")
     check_resumed(0, out, undisturbed, f"--trace={trace}")
-    expect(starts(trace)[0][2] > 0, "the unit that was killed began anew")
+    expect(starts(trace)[0][2] > 0, "the job that was killed began anew")
 
 
 def on_a_terminal(work):
@@ -116,7 +116,7 @@ def on_a_terminal(work):
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     start = time.monotonic()
-    process = subprocess.Popen(command(0, work / "terminal", "--units=6"), stderr=its)
+    process = subprocess.Popen(command(0, work / "terminal", "--jobs=6"), stderr=its)
     os.close(its)
     text = b""
     try:
@@ -139,19 +139,19 @@ def on_four_ranks(work, undisturbed):
     status, _ = run(4, out, f"--trace={trace}")
     expect(status == 0, f"exit status {status} on four ranks")
     expect(files(out) == undisturbed, "four ranks write other files than one process")
-    expect({rank for _, rank, _ in starts(trace)} == {0, 1, 2, 3}, "not all ranks had a unit")
-    expect(len(starts(trace)) == 12, "a unit ran twice")
+    expect({rank for _, rank, _ in starts(trace)} == {0, 1, 2, 3}, "not all ranks had a job")
+    expect(len(starts(trace)) == 12, "a job ran twice")
 
 
 def thrown_on_ranks(work, undisturbed):
     out, trace = work / "thrown", work / "thrown.trace"
     status, said = run(4, out, "--throw=9")
-    expect(status == 1, f"exit status {status} where a unit throws")
-    sentence = r"unit 9 failed: on rank [0-3] \(.+\): the map has left"
+    expect(status == 1, f"exit status {status} where a job throws")
+    sentence = r"job 9 failed: on rank [0-3] \(.+\): the map has left"
     expect(re.search(sentence, said) and "1 of 12 failed" in said, "it does not say what failed")
     check_partial(out, undisturbed)
     check_resumed(2, out, undisturbed, f"--trace={trace}")
-    expect(starts(trace)[0][0] == 9 and len(starts(trace)) == 1, "units that had finished ran again")
+    expect(starts(trace)[0][0] == 9 and len(starts(trace)) == 1, "jobs that had finished ran again")
 
 
 def killed_on_ranks(work, undisturbed):
@@ -160,21 +160,21 @@ def killed_on_ranks(work, undisturbed):
         status, _ = run(4, out, f"--kill={rank}", "--save-seconds=0", "--step-ms=60", f"--trace={before}")
         expect(status != 0, f"exit status 0 where rank {rank} was killed")
         check_resumed(resumed_on, out, undisturbed, f"--trace={after}")
-        killed = [unit for unit, by, _ in starts(before) if by == rank][1]
-        from_step = {unit: step for unit, _, step in starts(after)}
+        killed = [job for job, by, _ in starts(before) if by == rank][1]
+        from_step = {job: step for job, _, step in starts(after)}
         expect(len(from_step) < 12, "nothing was kept")
-        expect(from_step[killed] > 0, f"what unit {killed} saved was not kept")
+        expect(from_step[killed] > 0, f"what job {killed} saved was not kept")
 
 
 def interrupted_on_ranks(work, undisturbed):
     for number in [signal.SIGINT, signal.SIGTERM]:
         out, trace = work / f"signal{number}", work / f"signal{number}.trace"
-        status, said = interrupt(4, out, "--step-ms=80", "--units=12", after=1, signals=[number])
+        status, said = interrupt(4, out, "--step-ms=80", "--jobs=12", after=1, signals=[number])
         expect(status != 0, f"exit status 0 after signal {number}")
         expect("done; add --resume to go on" in said, "it had no time to stop")
         check_partial(out, undisturbed)
         check_resumed(2, out, undisturbed, f"--trace={trace}")
-        expect(any(step > 0 for _, _, step in starts(trace)), "no unit was saved")
+        expect(any(step > 0 for _, _, step in starts(trace)), "no job was saved")
 
 
 def one_rank_interrupted(work, undisturbed):

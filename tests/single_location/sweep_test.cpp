@@ -16,7 +16,7 @@
 
 #include "sweep/display.hpp"
 #include "sweep/files.hpp"
-#include "sweep/unit.hpp"
+#include "sweep/job.hpp"
 
 namespace single_location {
 namespace {
@@ -55,38 +55,38 @@ class SweepTest : public testing::Test {
     std::string said;
 };
 
-// What happens to units, and what they did.
+// What happens to jobs, and what they did.
 struct Events {
-    int throwing = -1, interrupting = -1;  // the unit, half-way
+    int throwing = -1, interrupting = -1;  // the job, half-way
     bool saves = true;
-    std::vector<int> begun = {};  // the units
+    std::vector<int> begun = {};  // the jobs
     std::vector<int> steps = {};  // the first of each
 };
 
 constexpr int kSteps = 8;
 
-Sweep a_sweep(Events& events, int units = 5) {
+Sweep a_sweep(Events& events, int jobs = 5) {
     Sweep sweep;
     sweep.name = "map";
-    sweep.columns = {"unit", "name", "x"};
+    sweep.columns = {"job", "name", "x"};
     sweep.settings = {{"dim", 1000}, {"seed", 1}, {"model", {{"nu", 2.0}}}};
-    for (int unit = 0; unit < units; ++unit)
-        sweep.units.push_back(
-            {"nu 2/" + std::to_string(unit), 1.0 + unit, [unit, &events](Progress& progress) {
+    for (int job = 0; job < jobs; ++job)
+        sweep.jobs.push_back(
+            {"nu 2/" + std::to_string(job), 1.0 + job, [job, &events](Progress& progress) {
                  const json& saved = progress.saved();
                  int step = saved.is_null() ? 0 : saved.at("step").get<int>();
-                 double x = saved.is_null() ? 0.1 * (unit + 1) : saved.at("x").get<double>();
-                 events.begun.push_back(unit);
+                 double x = saved.is_null() ? 0.1 * (job + 1) : saved.at("x").get<double>();
+                 events.begun.push_back(job);
                  events.steps.push_back(step);
                  for (; step < kSteps; ++step) {
-                     if (step == kSteps / 2 && unit == events.throwing)
+                     if (step == kSteps / 2 && job == events.throwing)
                          throw std::runtime_error("x is no number");
-                     if (step == kSteps / 2 && unit == events.interrupting) raise(SIGINT);
+                     if (step == kSteps / 2 && job == events.interrupting) raise(SIGINT);
                      progress.done(static_cast<double>(step) / kSteps);
                      if (events.saves && progress.save_due()) progress.save({{"step", step}, {"x", x}});
                      x = 3.9 * x * (1 - x);
                  }
-                 return Result{{{std::int64_t{unit}, "a", x}, {std::int64_t{unit}, "b", -x}}, {{"x", x}}};
+                 return Result{{{std::int64_t{job}, "a", x}, {std::int64_t{job}, "b", -x}}, {{"x", x}}};
              }});
     sweep.summarise = [](const std::vector<Result>& results) {
         json all = json::array();
@@ -152,7 +152,7 @@ TEST(SweepDisplay, durations_and_lines) {
     EXPECT_EQ(bar_line(now, 30).size(), 30u);
 }
 
-TEST_F(SweepTest, rows_are_in_the_order_of_the_units) {
+TEST_F(SweepTest, rows_are_in_the_order_of_the_jobs) {
     Events events;
     ASSERT_EQ(run(a_sweep(events, 3)), 0) << said;
     std::vector<std::string> begins;
@@ -169,7 +169,7 @@ TEST_F(SweepTest, rows_are_in_the_order_of_the_units) {
     EXPECT_TRUE(says("[1/3] nu 2/0: ")) << said;
 }
 
-TEST_F(SweepTest, others_run_where_a_unit_throws_and_resume_tries_it_again) {
+TEST_F(SweepTest, others_run_where_a_job_throws_and_resume_tries_it_again) {
     Events events;
     ASSERT_EQ(run(a_sweep(events)), 0);
     const std::string undisturbed = csv(), json_undisturbed = summary().dump();
@@ -190,7 +190,7 @@ TEST_F(SweepTest, others_run_where_a_unit_throws_and_resume_tries_it_again) {
     EXPECT_FALSE(unfinished());
 }
 
-TEST_F(SweepTest, an_interrupted_unit_goes_on_where_it_saved) {
+TEST_F(SweepTest, an_interrupted_job_goes_on_where_it_saved) {
     Events events;
     ASSERT_EQ(run(a_sweep(events)), 0);
     const std::string undisturbed = csv(), json_undisturbed = summary().dump();
@@ -211,11 +211,11 @@ TEST_F(SweepTest, an_interrupted_unit_goes_on_where_it_saved) {
     EXPECT_EQ(summary().dump(), json_undisturbed);
 }
 
-TEST_F(SweepTest, a_unit_that_does_not_save_stops_too) {
+TEST_F(SweepTest, a_job_that_does_not_save_stops_too) {
     Events events{.interrupting = 1, .saves = false};
     Sweep sweep = a_sweep(events);
     // done() looks for a stop every millisecond.
-    sweep.units[1].run = [](Progress& progress) -> Result {
+    sweep.jobs[1].run = [](Progress& progress) -> Result {
         raise(SIGTERM);
         while (true) progress.done(0.5);
     };
@@ -233,15 +233,15 @@ TEST_F(SweepTest, handlers_are_as_before_afterwards_and_what_is_ignored_stays_so
     EXPECT_EQ(before.sa_handler, after.sa_handler);
     events = {};
     Sweep sweep = a_sweep(events);
-    sweep.units[2].run = [unit = sweep.units[2].run](Progress& progress) {
+    sweep.jobs[2].run = [job = sweep.jobs[2].run](Progress& progress) {
         raise(SIGTERM);
-        return unit(progress);
+        return job(progress);
     };
     EXPECT_EQ(run(sweep, true), 0) << said;
     EXPECT_EQ(signal(SIGTERM, SIG_DFL), SIG_IGN);
 }
 
-TEST_F(SweepTest, units_save_every_so_often) {
+TEST_F(SweepTest, jobs_save_every_so_often) {
     Events events{.throwing = 0};
     Sweep sweep = a_sweep(events, 1);
     sweep.save_seconds = 0;
@@ -329,7 +329,7 @@ TEST_F(SweepTest, an_unwritable_out_is_said_before_any_work) {
     EXPECT_TRUE(events.begun.empty());
 }
 
-TEST_F(SweepTest, a_row_of_another_length_fails_its_unit) {
+TEST_F(SweepTest, a_row_of_another_length_fails_its_job) {
     Events events;
     Sweep sweep = a_sweep(events, 2);
     sweep.columns.push_back("more");
@@ -337,7 +337,7 @@ TEST_F(SweepTest, a_row_of_another_length_fails_its_unit) {
     EXPECT_TRUE(says("nu 2/0 failed: a row has 3 cells and the CSV has 4 columns")) << said;
 }
 
-// What looks after a unit, and counts.
+// What looks after a job, and counts.
 class Counting final : public Keeper {
   public:
     void share(std::size_t, double) override { ++shares; }
@@ -348,20 +348,20 @@ class Counting final : public Keeper {
 };
 
 // Whichever of the two calls comes first after the work of a step.
-TEST(SweepUnit, a_unit_that_asks_whether_to_save_still_tells_its_share) {
+TEST(SweepJob, a_job_that_asks_whether_to_save_still_tells_its_share) {
     for (const bool save_first : {true, false}) {
         Sweep sweep;
-        sweep.units.push_back({"a", 1, [&](Progress& progress) {
-                                   for (int step = 0; step < 10; ++step) {
-                                       if (!save_first) progress.save_due();
-                                       progress.done(0.1 * step);
-                                       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-                                       if (save_first) progress.save_due();
-                                   }
-                                   return Result{};
-                               }});
+        sweep.jobs.push_back({"a", 1, [&](Progress& progress) {
+                                  for (int step = 0; step < 10; ++step) {
+                                      if (!save_first) progress.save_due();
+                                      progress.done(0.1 * step);
+                                      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                                      if (save_first) progress.save_due();
+                                  }
+                                  return Result{};
+                              }});
         Counting keeper;
-        EXPECT_EQ(run_unit(sweep, 0, "", keeper).kind, Kind::finished);
+        EXPECT_EQ(run_job(sweep, 0, "", keeper).kind, Kind::finished);
         EXPECT_EQ(keeper.shares, 10) << save_first;
     }
 }

@@ -1,4 +1,4 @@
-// dynamics.cpp: the list of the units, and how far SGD is from the theory.
+// dynamics.cpp: the list of the jobs, and how far SGD is from the theory.
 #include <cmath>
 
 #include "experiment/dynamics_runs.hpp"
@@ -68,7 +68,7 @@ Sweep dynamics(const Settings& settings) {
     for (const std::string& activation : settings.activations) {
         const auto add = [&](const std::string& name, double cost,
                              std::function<Result(const DynamicsModel&, Progress&)> run) {
-            sweep.units.push_back(
+            sweep.jobs.push_back(
                 {activation + ", " + name, cost, [settings, activation, run](Progress& progress) {
                      return run(DynamicsModel(settings, activation), progress);
                  }});

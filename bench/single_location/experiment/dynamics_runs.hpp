@@ -1,4 +1,4 @@
-// dynamics_runs.hpp: the units of the dynamics: runs of SGD, of the theory, and the Hessian.
+// dynamics_runs.hpp: the jobs of the dynamics: runs of SGD, of the theory, and the Hessian.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace single_location {
 
-// What all units of an activation have in common.
+// What all jobs of an activation have in common.
 struct DynamicsModel {
     DynamicsModel(const Settings& s, const std::string& activation)
         : settings(s),

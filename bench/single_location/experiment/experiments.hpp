@@ -1,4 +1,4 @@
-// experiments.hpp: the five experiments, each a sweep of independent units.
+// experiments.hpp: the five experiments, each a sweep of independent jobs.
 #pragma once
 
 #include "experiment/settings.hpp"

@@ -50,7 +50,7 @@ void parse_point(const std::string& text, std::vector<double>& point, double& we
         throw std::invalid_argument("--point: is '" + text + "'; should be WEIGHT:X,Y,... as in 0.5:1,-2");
 }
 
-// Each unit of a sweep is of its own.
+// Each job of a sweep is of its own.
 template <class T>
 void require_distinct(const char* option, const std::vector<T>& values) {
     for (std::size_t i = 0; i < values.size(); ++i)

@@ -145,9 +145,9 @@ Sweep trained_sweep(const Settings& settings, std::vector<std::string> columns, 
                     const Case of = {activation, strength, heads, start};
                     const std::string name = activation + ", strength " + json(strength).dump() + ", " +
                                              std::to_string(heads) + " heads, start " + std::to_string(start);
-                    sweep.units.push_back({name, 2.0 + heads, [=](Progress& progress) {
-                                               return run_case(settings, of, measure, *tests, progress);
-                                           }});
+                    sweep.jobs.push_back({name, 2.0 + heads, [=](Progress& progress) {
+                                              return run_case(settings, of, measure, *tests, progress);
+                                          }});
                 }
     return sweep;
 }

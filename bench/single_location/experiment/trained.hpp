@@ -1,4 +1,4 @@
-// trained.hpp: a unit of the experiments that compare trained heads: training, then what is measured.
+// trained.hpp: a job of the experiments that compare trained heads: training, then what is measured.
 #pragma once
 
 #include <functional>

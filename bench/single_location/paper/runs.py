@@ -119,7 +119,7 @@ def read_rows(path, name):
 
 
 def check_whole(path, run):
-    """All the units that the settings ask for have rows, each as many as its like."""
+    """All the jobs that the settings ask for have rows, each as many as its like."""
     s = run.settings
     counts = {}
     if run.name == "dynamics":

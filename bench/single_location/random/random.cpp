@@ -1,4 +1,4 @@
-// random.cpp: the definition of the random words, and the choice of the unit that makes normals of them.
+// random.cpp: the definition of the random words, and the choice of the ISA that makes normals of them.
 #include "random/random.hpp"
 
 #include <cstring>
@@ -6,14 +6,14 @@
 #include <stdexcept>
 #include <string>
 
-#include "random/normals_unit.hpp"
+#include "random/normals_isa.hpp"
 #include "random/philox.hpp"
 
 namespace single_location {
 
-#define UNIT(name) extern FillNormals fill_normals_##name;
-SINGLE_LOCATION_UNITS
-#undef UNIT
+#define ISA(name) extern FillNormals fill_normals_##name;
+SINGLE_LOCATION_ISAS
+#undef ISA
 
 namespace {
 
@@ -23,9 +23,9 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-#define UNIT(name) {#name, fill_normals_##name},
-    SINGLE_LOCATION_UNITS
-#undef UNIT
+#define ISA(name) {#name, fill_normals_##name},
+    SINGLE_LOCATION_ISAS
+#undef ISA
 };
 
 bool available(const char* isa) {
@@ -34,7 +34,7 @@ bool available(const char* isa) {
     return false;
 }
 
-FillNormals& unit_of(const char* isa) {
+FillNormals& fill_of(const char* isa) {
     if (!isa) {
         isa = hone_isa_active();
         if (!isa) throw std::invalid_argument(hone_last_error());
@@ -66,7 +66,7 @@ void fill_normals(std::uint64_t seed, std::uint32_t stream, std::uint64_t first_
                   std::int64_t count, float* out, const char* isa) {
     check_extent("samples", samples, INT64_MAX);
     check_extent("count", count, std::int64_t{1} << 34);
-    unit_of(isa)(seed, stream, first_sample, samples, count, out);
+    fill_of(isa)(seed, stream, first_sample, samples, count, out);
 }
 
 }  // namespace single_location

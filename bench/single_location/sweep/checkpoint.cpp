@@ -1,4 +1,4 @@
-// checkpoint.cpp: files of a checksum, the unit's name, and bytes.
+// checkpoint.cpp: files of a checksum, the job's name, and bytes.
 #include "sweep/checkpoint.hpp"
 
 #include <boost/crc.hpp>
@@ -46,22 +46,22 @@ void Checkpoint::begin(const nlohmann::json& identity, bool fresh) {
     replace_file(directory_ / kIdentity, identity.dump(2) + "\n");
 }
 
-std::optional<std::string> Checkpoint::result(std::size_t unit) const {
-    return read(unit, "result");
+std::optional<std::string> Checkpoint::result(std::size_t job) const {
+    return read(job, "result");
 }
 
-std::optional<std::string> Checkpoint::state(std::size_t unit) const {
-    return read(unit, "state");
+std::optional<std::string> Checkpoint::state(std::size_t job) const {
+    return read(job, "state");
 }
 
-void Checkpoint::keep_result(std::size_t unit, const std::string& bytes) {
-    write(unit, "result", bytes);
+void Checkpoint::keep_result(std::size_t job, const std::string& bytes) {
+    write(job, "result", bytes);
     std::error_code ignored;
-    std::filesystem::remove(file(unit, "state"), ignored);
+    std::filesystem::remove(file(job, "state"), ignored);
 }
 
-void Checkpoint::keep_state(std::size_t unit, const std::string& bytes) {
-    write(unit, "state", bytes);
+void Checkpoint::keep_state(std::size_t job, const std::string& bytes) {
+    write(job, "state", bytes);
 }
 
 // Without its identity first, so that half of it is not taken for a run.
@@ -71,25 +71,25 @@ void Checkpoint::remove() {
     std::filesystem::remove_all(directory_, ignored);
 }
 
-std::filesystem::path Checkpoint::file(std::size_t unit, const char* kind) const {
-    return directory_ / (std::to_string(unit) + "." + kind);
+std::filesystem::path Checkpoint::file(std::size_t job, const char* kind) const {
+    return directory_ / (std::to_string(job) + "." + kind);
 }
 
-std::optional<std::string> Checkpoint::read(std::size_t unit, const char* kind) const {
-    const std::filesystem::path path = file(unit, kind);
+std::optional<std::string> Checkpoint::read(std::size_t job, const char* kind) const {
+    const std::filesystem::path path = file(job, kind);
     const std::optional<std::string> text = read_file(path);
     if (!text) return {};
-    const std::string name = sweep_.units[unit].name + "\n";
+    const std::string name = sweep_.jobs[job].name + "\n";
     const std::string body = text->substr(std::min(kChecksumLength, text->size()));
     if (text->starts_with(checksum(body)) && body.starts_with(name)) return body.substr(name.size());
-    warn_("warning: " + path.string() + " is damaged or of another unit, and taken as not there");
+    warn_("warning: " + path.string() + " is damaged or of another job, and taken as not there");
     return {};
 }
 
-void Checkpoint::write(std::size_t unit, const char* kind, const std::string& bytes) {
-    const std::string body = sweep_.units[unit].name + "\n" + bytes;
+void Checkpoint::write(std::size_t job, const char* kind, const std::string& bytes) {
+    const std::string body = sweep_.jobs[job].name + "\n" + bytes;
     try {
-        replace_file(file(unit, kind), checksum(body) + body);
+        replace_file(file(job, kind), checksum(body) + body);
     } catch (const std::exception& error) {
         if (!std::exchange(warned_, true))
             warn_(std::string("warning: what is finished may be lost on an interruption: ") + error.what());

@@ -12,8 +12,8 @@
 
 namespace single_location {
 
-// Two files of a unit: N.result once it is finished, N.state before that, where it saved. Each has a checksum
-// and the unit's name; one that is damaged, or of another unit, is warned of and taken as not there.
+// Two files of a job: N.result once it is finished, N.state before that, where it saved. Each has a checksum
+// and the job's name; one that is damaged, or of another job, is warned of and taken as not there.
 class Checkpoint {
   public:
     using Warn = std::function<void(const std::string&)>;
@@ -29,19 +29,19 @@ class Checkpoint {
     // it cannot be written.
     void begin(const nlohmann::json& identity, bool fresh);
 
-    std::optional<std::string> result(std::size_t unit) const;
-    std::optional<std::string> state(std::size_t unit) const;
+    std::optional<std::string> result(std::size_t job) const;
+    std::optional<std::string> state(std::size_t job) const;
 
     // A disk that is full does not end the sweep: it is warned of, once.
-    void keep_result(std::size_t unit, const std::string& bytes);
-    void keep_state(std::size_t unit, const std::string& bytes);
+    void keep_result(std::size_t job, const std::string& bytes);
+    void keep_state(std::size_t job, const std::string& bytes);
 
     void remove();
 
   private:
-    std::filesystem::path file(std::size_t unit, const char* kind) const;
-    std::optional<std::string> read(std::size_t unit, const char* kind) const;
-    void write(std::size_t unit, const char* kind, const std::string& bytes);
+    std::filesystem::path file(std::size_t job, const char* kind) const;
+    std::optional<std::string> read(std::size_t job, const char* kind) const;
+    void write(std::size_t job, const char* kind, const std::string& bytes);
 
     const Sweep& sweep_;
     std::filesystem::path directory_;

@@ -45,15 +45,15 @@ std::string bar_line(const Standing& now, std::size_t width) {
     const double share = std::clamp(now.share, 0.0, 1.0);
     const auto full = static_cast<std::size_t>(share * static_cast<double>(cells));
     std::string line = now.title + " [" + std::string(full, '#') + std::string(cells - full, '.') + "]";
-    line += format(" %3.0f%%  %zu/%zu  ", std::floor(100 * share), now.done, now.units);
-    line += duration(now.elapsed) + time_left(now) + "  " + now.unit;
+    line += format(" %3.0f%%  %zu/%zu  ", std::floor(100 * share), now.done, now.jobs);
+    line += duration(now.elapsed) + time_left(now) + "  " + now.job;
     return line.substr(0, width);
 }
 
 Display::Display(const Sweep& sweep)
     : sweep_(sweep), terminal_(isatty(STDERR_FILENO)), start_(Clock::now()), shown_(start_ - kRedraw) {
     if (!terminal_) shown_ = start_;
-    for (const Unit& unit : sweep.units) total_cost_ += unit.cost;
+    for (const Job& job : sweep.jobs) total_cost_ += job.cost;
 }
 
 Display::~Display() {
@@ -64,41 +64,41 @@ double Display::elapsed() const {
     return std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
-void Display::finished_earlier(std::size_t unit) {
+void Display::finished_earlier(std::size_t job) {
     ++done_;
-    ended_cost_ += sweep_.units[unit].cost;
+    ended_cost_ += sweep_.jobs[job].cost;
 }
 
-void Display::started(std::size_t unit, bool resumed) {
-    running_[unit] = {Clock::now(), 0, resumed ? std::nullopt : std::optional(0.0)};
+void Display::started(std::size_t job, bool resumed) {
+    running_[job] = {Clock::now(), 0, resumed ? std::nullopt : std::optional(0.0)};
     update();
 }
 
-void Display::shared(std::size_t unit, double share) {
-    Running& running = running_[unit];
+void Display::shared(std::size_t job, double share) {
+    Running& running = running_[job];
     if (!running.before) running.before = share;
     running.share = share;
     update();
 }
 
-void Display::finished(std::size_t unit) {
-    const double seconds = std::chrono::duration<double>(Clock::now() - running_[unit].start).count();
+void Display::finished(std::size_t job) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - running_[job].start).count();
     ++done_;
-    stopped(unit, true);
+    stopped(job, true);
     if (terminal_) return;
     const Standing now = standing();
-    std::fprintf(stderr, "%s %s: %s%s\n", count(now).c_str(), sweep_.units[unit].name.c_str(),
+    std::fprintf(stderr, "%s %s: %s%s\n", count(now).c_str(), sweep_.jobs[job].name.c_str(),
                  duration(seconds).c_str(), time_left(now).c_str());
     shown_ = Clock::now();
 }
 
-void Display::stopped(std::size_t unit, bool counts) {
-    const double cost = sweep_.units[unit].cost;
+void Display::stopped(std::size_t job, bool counts) {
+    const double cost = sweep_.jobs[job].cost;
     if (counts) {
         ended_cost_ += cost;
-        cost_of_this_run_ += cost * (1 - running_[unit].before.value_or(0));
+        cost_of_this_run_ += cost * (1 - running_[job].before.value_or(0));
     }
-    running_.erase(unit);
+    running_.erase(job);
     if (terminal_) update();
 }
 
@@ -118,34 +118,34 @@ void Display::update() {
         std::fflush(stderr);
         drawn_ = true;
     } else if (!running_.empty()) {
-        std::fprintf(stderr, "%s %s: %.0f%% done%s\n", count(now).c_str(), now.unit.c_str(),
+        std::fprintf(stderr, "%s %s: %.0f%% done%s\n", count(now).c_str(), now.job.c_str(),
                      100 * running_.begin()->second.share, time_left(now).c_str());
     }
 }
 
 Standing Display::standing() const {
     double so_far = ended_cost_, of_this_run = cost_of_this_run_;
-    for (const auto& [unit, running] : running_) {
-        so_far += running.share * sweep_.units[unit].cost;
-        of_this_run += (running.share - running.before.value_or(running.share)) * sweep_.units[unit].cost;
+    for (const auto& [job, running] : running_) {
+        so_far += running.share * sweep_.jobs[job].cost;
+        of_this_run += (running.share - running.before.value_or(running.share)) * sweep_.jobs[job].cost;
     }
-    Standing now{sweep_.name, done_, sweep_.units.size(), so_far / std::max(total_cost_, 1e-300), "",
+    Standing now{sweep_.name, done_, sweep_.jobs.size(), so_far / std::max(total_cost_, 1e-300), "",
                  elapsed(),   {}};
     const double remaining = total_cost_ - so_far;
     // Less than this says nothing yet.
     if (remaining > 1e-9 * total_cost_ && of_this_run > 1e-4 * total_cost_)
         now.left = now.elapsed * remaining / of_this_run;
     if (!running_.empty()) {
-        now.unit = sweep_.units[running_.begin()->first].name;
-        if (running_.size() > 1) now.unit += format(" and %zu more", running_.size() - 1);
+        now.job = sweep_.jobs[running_.begin()->first].name;
+        if (running_.size() > 1) now.job += format(" and %zu more", running_.size() - 1);
     }
     return now;
 }
 
 // "[ 3/24]"
 std::string Display::count(const Standing& now) const {
-    const int digits = static_cast<int>(std::to_string(now.units).size());
-    return format("[%*zu/%zu]", digits, now.done, now.units);
+    const int digits = static_cast<int>(std::to_string(now.jobs).size());
+    return format("[%*zu/%zu]", digits, now.done, now.jobs);
 }
 
 void Display::erase() {

@@ -17,9 +17,9 @@ std::string duration(double seconds);
 
 struct Standing {
     std::string title;
-    std::size_t done = 0, units = 0;
+    std::size_t done = 0, jobs = 0;
     double share = 0;  // of the whole cost
-    std::string unit;  // that runs
+    std::string job;   // that runs
     double elapsed = 0;
     std::optional<double> left;  // seconds
 };
@@ -27,7 +27,7 @@ struct Standing {
 // One line of at most `width` characters, what matters least last.
 std::string bar_line(const Standing& standing, std::size_t width);
 
-// On a terminal one line, redrawn in place; elsewhere a line when a unit finishes, and when nothing was said
+// On a terminal one line, redrawn in place; elsewhere a line when a job finishes, and when nothing was said
 // for long. The time left is judged by the cost of what was done in this run.
 class Display {
   public:
@@ -36,11 +36,11 @@ class Display {
     Display(const Display&) = delete;
     Display& operator=(const Display&) = delete;
 
-    void finished_earlier(std::size_t unit);
-    void started(std::size_t unit, bool resumed);
-    void shared(std::size_t unit, double share);
-    void finished(std::size_t unit);
-    void stopped(std::size_t unit, bool counts);  // not finished; counts where it will not be tried again
+    void finished_earlier(std::size_t job);
+    void started(std::size_t job, bool resumed);
+    void shared(std::size_t job, double share);
+    void finished(std::size_t job);
+    void stopped(std::size_t job, bool counts);  // not finished; counts where it will not be tried again
 
     void say(const std::string& sentence);
     double elapsed() const;

@@ -1,4 +1,4 @@
-// leader.cpp: rank 0 hands out units, keeps what comes back, and writes it down.
+// leader.cpp: rank 0 hands out jobs, keeps what comes back, and writes it down.
 #include "sweep/leader.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ using nlohmann::json;
 constexpr int kInterruptedStatus = 130;
 
 std::string count(std::size_t n) {
-    return std::to_string(n) + (n == 1 ? " unit" : " units");
+    return std::to_string(n) + (n == 1 ? " job" : " jobs");
 }
 
 }  // namespace
@@ -29,34 +29,34 @@ Leader::Leader(const Sweep& sweep, const std::filesystem::path& out, const json&
       checkpoint_(checkpoint),
       display_(display),
       ranks_(ranks),
-      results_(sweep.units.size()),
+      results_(sweep.jobs.size()),
       idle_(static_cast<std::size_t>(ranks.size()), false) {
     load();
 }
 
 // What is finished, and in which order the rest is computed: on one process that of the rows.
 void Leader::load() {
-    for (std::size_t unit = 0; unit < results_.size(); ++unit) {
-        if (const std::optional<std::string> bytes = checkpoint_.result(unit)) {
+    for (std::size_t job = 0; job < results_.size(); ++job) {
+        if (const std::optional<std::string> bytes = checkpoint_.result(job)) {
             try {
-                results_[unit] = decode(*bytes, sweep_.columns.size());
+                results_[job] = decode(*bytes, sweep_.columns.size());
             } catch (const std::exception& error) {
-                display_.say("warning: " + sweep_.units[unit].name + " is computed again: " + error.what());
+                display_.say("warning: " + sweep_.jobs[job].name + " is computed again: " + error.what());
             }
         }
-        if (!results_[unit]) {
-            waiting_.push_back(unit);
+        if (!results_[job]) {
+            waiting_.push_back(job);
             continue;
         }
         ++finished_;
-        display_.finished_earlier(unit);
+        display_.finished_earlier(job);
     }
     if (finished_ > 0)
         display_.say("resumed: " + std::to_string(finished_) + " of " + std::to_string(results_.size()) +
                      " done");
     if (ranks_.size() > 1)
         std::stable_sort(waiting_.begin(), waiting_.end(), [&](std::size_t a, std::size_t b) {
-            return sweep_.units[a].cost > sweep_.units[b].cost;
+            return sweep_.jobs[a].cost > sweep_.jobs[b].cost;
         });
 }
 
@@ -79,7 +79,7 @@ bool Leader::stop_asked() {
     return stop_;
 }
 
-// The files are written now: what sent the signal may not wait for the units.
+// The files are written now: what sent the signal may not wait for the jobs.
 void Leader::stop() {
     if (std::exchange(stop_, true)) return;
     for (int rank = 1; rank < ranks_.size(); ++rank) ranks_.send({rank, Kind::halt, 0, {}});
@@ -91,25 +91,25 @@ void Leader::stop() {
     display_.say("stopping as soon as what runs is saved");
 }
 
-void Leader::share(std::size_t unit, double share) {
-    display_.shared(unit, share);
+void Leader::share(std::size_t job, double share) {
+    display_.shared(job, share);
 }
 
-void Leader::keep(std::size_t unit, const std::string& state) {
-    checkpoint_.keep_state(unit, state);
+void Leader::keep(std::size_t job, const std::string& state) {
+    checkpoint_.keep_state(job, state);
 }
 
 Message Leader::take(int rank) {
-    const std::size_t unit = waiting_.front();
+    const std::size_t job = waiting_.front();
     waiting_.pop_front();
-    std::optional<std::string> state = checkpoint_.state(unit);
-    display_.started(unit, state.has_value());
-    return {rank, Kind::unit, static_cast<std::int64_t>(unit), std::move(state).value_or("")};
+    std::optional<std::string> state = checkpoint_.state(job);
+    display_.started(job, state.has_value());
+    return {rank, Kind::job, static_cast<std::int64_t>(job), std::move(state).value_or("")};
 }
 
 void Leader::run_here() {
     const Message given = take(0);
-    Message end = run_unit(sweep_, static_cast<std::size_t>(given.unit), given.bytes, *this);
+    Message end = run_job(sweep_, static_cast<std::size_t>(given.job), given.bytes, *this);
     if (end.kind == Kind::failed) end.bytes = ranks_.where() + end.bytes;
     ended(end);
 }
@@ -123,14 +123,14 @@ void Leader::hand_out() {
 }
 
 void Leader::see_to(const Message& message) {
-    const auto unit = static_cast<std::size_t>(message.unit);
+    const auto job = static_cast<std::size_t>(message.job);
     double done = 0;
     switch (message.kind) {
         case Kind::share:
             std::memcpy(&done, message.bytes.data(), sizeof done);
-            return share(unit, done);
+            return share(job, done);
         case Kind::state:
-            return keep(unit, message.bytes);
+            return keep(job, message.bytes);
         case Kind::stop:
             return stop();
         case Kind::finished:
@@ -148,19 +148,19 @@ void Leader::see_to(const Message& message) {
 
 // All results are decoded, those of this process too, so that nothing depends on where they come from.
 void Leader::ended(const Message& message) {
-    const auto unit = static_cast<std::size_t>(message.unit);
+    const auto job = static_cast<std::size_t>(message.job);
     switch (message.kind) {
         case Kind::finished:
-            results_[unit] = decode(message.bytes, sweep_.columns.size());
+            results_[job] = decode(message.bytes, sweep_.columns.size());
             ++finished_;
-            checkpoint_.keep_result(unit, message.bytes);
-            return display_.finished(unit);
+            checkpoint_.keep_result(job, message.bytes);
+            return display_.finished(job);
         case Kind::failed:
-            failed_[unit] = message.bytes;
-            display_.say(sweep_.units[unit].name + " failed: " + message.bytes);
-            return display_.stopped(unit, true);
+            failed_[job] = message.bytes;
+            display_.say(sweep_.jobs[job].name + " failed: " + message.bytes);
+            return display_.stopped(job, true);
         default:
-            return display_.stopped(unit, false);
+            return display_.stopped(job, false);
     }
 }
 
@@ -195,7 +195,7 @@ void Leader::write(bool complete) {
         for (const std::optional<Result>& result : results_) all.push_back(*result);
         whole["summary"] = sweep_.summarise(all);
     }
-    for (const auto& [unit, sentence] : failed_) whole["failed"][sweep_.units[unit].name] = sentence;
+    for (const auto& [job, sentence] : failed_) whole["failed"][sweep_.jobs[job].name] = sentence;
     replace_file(out_ / (sweep_.name + ".csv"), csv_text(sweep_.columns, results_));
     replace_file(out_ / (sweep_.name + ".json"),
                  whole.dump(2, ' ', false, json::error_handler_t::replace) + "\n");

@@ -1,4 +1,4 @@
-// leader.hpp owns the interface of rank 0's work: it hands out the units, computes too, and keeps all
+// leader.hpp owns the interface of rank 0's work: it hands out the jobs, computes too, and keeps all
 // results.
 #pragma once
 
@@ -12,9 +12,9 @@
 
 #include "sweep/checkpoint.hpp"
 #include "sweep/display.hpp"
+#include "sweep/job.hpp"
 #include "sweep/ranks.hpp"
 #include "sweep/sweep.hpp"
-#include "sweep/unit.hpp"
 
 namespace single_location {
 
@@ -27,8 +27,8 @@ class Leader final : public Keeper {
     // Runs what the checkpoint does not hold; the exit status.
     int lead();
 
-    void share(std::size_t unit, double share) override;
-    void keep(std::size_t unit, const std::string& state) override;
+    void share(std::size_t job, double share) override;
+    void keep(std::size_t job, const std::string& state) override;
     bool stop_asked() override;
 
   private:
@@ -53,7 +53,7 @@ class Leader final : public Keeper {
     std::vector<std::optional<Result>> results_;
     std::deque<std::size_t> waiting_;
     std::map<std::size_t, std::string> failed_;  // the sentences
-    std::vector<bool> idle_;                     // ranks that wait for a unit
+    std::vector<bool> idle_;                     // ranks that wait for a job
     std::size_t finished_ = 0;
     bool stop_ = false;
 };

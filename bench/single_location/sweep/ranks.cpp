@@ -59,13 +59,13 @@ Ranks::Ranks() {
                                  " processes, by the mpirun of another MPI than this program was built with");
 }
 
-// A message travels as its unit and its bytes, tagged with its kind.
+// A message travels as its job and its bytes, tagged with its kind.
 void Ranks::send(const Message& message) {
     tidy();
-    if (message.bytes.size() > INT_MAX - sizeof message.unit)
+    if (message.bytes.size() > INT_MAX - sizeof message.job)
         throw std::length_error("a result or saved state of more than 2 GB cannot be sent to another rank");
     auto outgoing = std::make_unique<Outgoing>();
-    outgoing->bytes.assign(reinterpret_cast<const char*>(&message.unit), sizeof message.unit);
+    outgoing->bytes.assign(reinterpret_cast<const char*>(&message.job), sizeof message.job);
     outgoing->bytes += message.bytes;
     MPI_Isend(outgoing->bytes.data(), static_cast<int>(outgoing->bytes.size()), MPI_BYTE, message.rank,
               static_cast<int>(message.kind), MPI_COMM_WORLD, &outgoing->request);
@@ -84,8 +84,8 @@ std::optional<Message> Ranks::receive() {
     MPI_Recv(bytes.data(), length, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, MPI_COMM_WORLD,
              MPI_STATUS_IGNORE);
     Message message{status.MPI_SOURCE, static_cast<Kind>(status.MPI_TAG), 0, {}};
-    std::memcpy(&message.unit, bytes.data(), sizeof message.unit);
-    message.bytes = bytes.substr(sizeof message.unit);
+    std::memcpy(&message.job, bytes.data(), sizeof message.job);
+    message.bytes = bytes.substr(sizeof message.job);
     return message;
 }
 

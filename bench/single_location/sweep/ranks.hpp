@@ -12,26 +12,26 @@
 namespace single_location {
 
 enum class Kind : int {
-    // To rank 0, of a unit:
+    // To rank 0, of a job:
     share,        // a double
-    state,        // what the unit saved
+    state,        // what the job saved
     finished,     // encode() of its result
     failed,       // a sentence
     interrupted,  // as asked
     // To rank 0, of the rank:
-    ready,  // for the first unit
+    ready,  // for the first job
     stop,   // it had a signal
     bye,    // the last message
     // From rank 0:
-    unit,     // to be run, with what it saved or nothing
+    job,      // to be run, with what it saved or nothing
     halt,     // stop what runs
-    dismiss,  // halt, and end with the exit status that stands for the unit
+    dismiss,  // halt, and end with the exit status that stands for the job
 };
 
 struct Message {
     int rank = 0;  // from or to
     Kind kind;
-    std::int64_t unit = 0;
+    std::int64_t job = 0;
     std::string bytes;
 };
 

@@ -15,7 +15,7 @@ void install(int signal, struct sigaction& before) {
     if (before.sa_handler == SIG_IGN) return;
     struct sigaction action {};
     action.sa_handler = handle;
-    // Restarted calls, so that no read or write of a unit's sees the signal.
+    // Restarted calls, so that no read or write of a job's sees the signal.
     action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
     sigaction(signal, &action, nullptr);
 }

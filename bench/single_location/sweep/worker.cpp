@@ -1,4 +1,4 @@
-// worker.cpp: a rank that asks rank 0 for units and tells it of them.
+// worker.cpp: a rank that asks rank 0 for jobs and tells it of them.
 #include "sweep/worker.hpp"
 
 #include <chrono>
@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "sweep/job.hpp"
 #include "sweep/signals.hpp"
-#include "sweep/unit.hpp"
 
 namespace single_location {
 namespace {
@@ -33,15 +33,15 @@ class Worker final : public Keeper {
         return status_;
     }
 
-    void share(std::size_t unit, double share) override {
+    void share(std::size_t job, double share) override {
         if (Clock::now() - shared_ < kShare) return;
         shared_ = Clock::now();
         const std::string bytes(reinterpret_cast<const char*>(&share), sizeof share);
-        ranks_.send({0, Kind::share, static_cast<std::int64_t>(unit), bytes});
+        ranks_.send({0, Kind::share, static_cast<std::int64_t>(job), bytes});
     }
 
-    void keep(std::size_t unit, const std::string& state) override {
-        ranks_.send({0, Kind::state, static_cast<std::int64_t>(unit), state});
+    void keep(std::size_t job, const std::string& state) override {
+        ranks_.send({0, Kind::state, static_cast<std::int64_t>(job), state});
     }
 
     bool stop_asked() override {
@@ -54,26 +54,26 @@ class Worker final : public Keeper {
     static constexpr auto kShare = 200ms;
 
     void run(const Message& given) {
-        Message end = run_unit(sweep_, static_cast<std::size_t>(given.unit), given.bytes, *this);
+        Message end = run_job(sweep_, static_cast<std::size_t>(given.job), given.bytes, *this);
         if (end.kind == Kind::failed) end.bytes = ranks_.where() + end.bytes;
         try {
             ranks_.send(end);
         } catch (const std::length_error& error) {
-            ranks_.send({0, Kind::failed, given.unit, error.what()});
+            ranks_.send({0, Kind::failed, given.job, error.what()});
         }
     }
 
     void look() {
         if (Signals::stop_asked() && !std::exchange(told_, true)) ranks_.send({0, Kind::stop, 0, {}});
         while (auto message = ranks_.receive()) {
-            if (message->kind == Kind::unit) {
+            if (message->kind == Kind::job) {
                 given_ = std::move(message);
                 continue;
             }
             halted_ = true;
             if (message->kind != Kind::dismiss) continue;
             dismissed_ = true;
-            status_ = static_cast<int>(message->unit);
+            status_ = static_cast<int>(message->job);
         }
     }
 

@@ -6,7 +6,7 @@
 
 namespace single_location {
 
-// Runs the units that rank 0 gives it until dismissed; the exit status. What is wrong beside a unit ends the
+// Runs the jobs that rank 0 gives it until dismissed; the exit status. What is wrong beside a job ends the
 // process, and so the whole run, rather than leave rank 0 waiting.
 int serve(const Sweep& sweep, Ranks& ranks) noexcept;
 

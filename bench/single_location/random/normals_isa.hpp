@@ -1,4 +1,4 @@
-// normals_unit.hpp: what the ISA units of the normals offer to random.cpp.
+// normals_isa.hpp: what each ISA's normals offer to random.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// unit.hpp owns the interface of running one unit, on whichever rank.
+// job.hpp owns the interface of running one job, on whichever rank.
 #pragma once
 
 #include <chrono>
@@ -10,18 +10,18 @@
 
 namespace single_location {
 
-// What looks after a unit while it runs: rank 0, or a rank that serves it.
+// What looks after a job while it runs: rank 0, or a rank that serves it.
 class Keeper {
   public:
     virtual ~Keeper() = default;
-    virtual void share(std::size_t unit, double share) = 0;
-    virtual void keep(std::size_t unit, const std::string& state) = 0;
+    virtual void share(std::size_t job, double share) = 0;
+    virtual void keep(std::size_t job, const std::string& state) = 0;
     virtual bool stop_asked() = 0;  // sees to messages, too
 };
 
 // The message that tells of its end: finished, failed or interrupted. `state` is what an earlier run saved,
 // "" for nothing.
-Message run_unit(const Sweep& sweep, std::size_t unit, const std::string& state, Keeper& keeper);
+Message run_job(const Sweep& sweep, std::size_t job, const std::string& state, Keeper& keeper);
 
 // What waits for messages naps between two looks.
 void nap();

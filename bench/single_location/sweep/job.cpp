@@ -1,5 +1,5 @@
-// unit.cpp: the Progress that a unit sees, and how a unit ends.
-#include "sweep/unit.hpp"
+// job.cpp: the Progress that a job sees, and how a job ends.
+#include "sweep/job.hpp"
 
 #include <algorithm>
 #include <new>
@@ -17,15 +17,15 @@ using Clock = std::chrono::steady_clock;
 
 class Running final : public Progress {
   public:
-    Running(const Sweep& sweep, std::size_t unit, const std::string& state, Keeper& keeper)
-        : unit_(unit), save_every_(sweep.save_seconds), keeper_(keeper) {
+    Running(const Sweep& sweep, std::size_t job, const std::string& state, Keeper& keeper)
+        : job_(job), save_every_(sweep.save_seconds), keeper_(keeper) {
         if (!state.empty()) saved_ = nlohmann::json::from_cbor(state);
     }
 
     void done(double share) override {
         if (Clock::now() - shared_ < kLook) return;
         shared_ = Clock::now();
-        keeper_.share(unit_, std::clamp(share, 0.0, 1.0));
+        keeper_.share(job_, std::clamp(share, 0.0, 1.0));
         if (!stop_asked()) return;
         if (!stopping_) stopping_ = Clock::now();
         if (!saves_ || Clock::now() - *stopping_ >= kPatience) throw Interrupted{};
@@ -39,7 +39,7 @@ class Running final : public Progress {
     void save(const nlohmann::json& state) override {
         std::string bytes;
         nlohmann::json::to_cbor(state, bytes);
-        keeper_.keep(unit_, bytes);
+        keeper_.keep(job_, bytes);
         last_save_ = Clock::now();
         if (stop_asked()) throw Interrupted{};
     }
@@ -49,7 +49,7 @@ class Running final : public Progress {
   private:
     // A look at the messages costs about a microsecond.
     static constexpr auto kLook = 1ms;
-    // How long a unit that saves may take to get there.
+    // How long a job that saves may take to get there.
     static constexpr auto kPatience = 250ms;
 
     bool stop_asked() {
@@ -60,7 +60,7 @@ class Running final : public Progress {
         return stop_ || Signals::stop_asked();
     }
 
-    std::size_t unit_;
+    std::size_t job_;
     std::chrono::duration<double> save_every_;
     Keeper& keeper_;
     nlohmann::json saved_;
@@ -71,11 +71,11 @@ class Running final : public Progress {
 
 }  // namespace
 
-Message run_unit(const Sweep& sweep, std::size_t unit, const std::string& state, Keeper& keeper) {
-    Message end{0, Kind::failed, static_cast<std::int64_t>(unit), {}};
+Message run_job(const Sweep& sweep, std::size_t job, const std::string& state, Keeper& keeper) {
+    Message end{0, Kind::failed, static_cast<std::int64_t>(job), {}};
     try {
-        Running running(sweep, unit, state, keeper);
-        end.bytes = encode(sweep.units[unit].run(running));
+        Running running(sweep, job, state, keeper);
+        end.bytes = encode(sweep.jobs[job].run(running));
         decode(end.bytes, sweep.columns.size());
         end.kind = Kind::finished;
     } catch (const Interrupted&) {

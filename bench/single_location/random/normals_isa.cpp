@@ -1,13 +1,13 @@
-// normals_unit.cpp: one ISA's Philox4x32-10 and Box-Muller transformation. Compiled once per ISA, with that
-// ISA's flags and -DSINGLE_LOCATION_UNIT=<its name>.
+// normals_isa.cpp: one ISA's Philox4x32-10 and Box-Muller transformation. Compiled once per ISA, with that
+// ISA's flags and -DSINGLE_LOCATION_ISA=<its name>.
 //
-// xsimd is seen under a namespace of the unit's own name, and everything else is in an anonymous namespace:
-// no inline function compiled for one ISA can be the copy that another unit calls.
+// xsimd is seen under a namespace of the ISA's own name, and everything else is in an anonymous namespace:
+// no inline function compiled for one ISA can be the copy that another calls.
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
-#define xsimd JOIN(xsimd_, SINGLE_LOCATION_UNIT)
+#define xsimd JOIN(xsimd_, SINGLE_LOCATION_ISA)
 
-#include "random/normals_unit.hpp"
+#include "random/normals_isa.hpp"
 
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
@@ -17,7 +17,7 @@
 namespace single_location {
 namespace {
 
-// The xsimd architecture of each unit.
+// The xsimd architecture of each ISA.
 namespace arch {
 using sse2 = xsimd::sse2;
 using avx2 = xsimd::fma3<xsimd::avx2>;
@@ -25,7 +25,7 @@ using avx512 = xsimd::avx512bw;
 using neon64 = xsimd::neon64;
 }  // namespace arch
 
-using Arch = arch::SINGLE_LOCATION_UNIT;
+using Arch = arch::SINGLE_LOCATION_ISA;
 using Floats = xsimd::batch<float, Arch>;
 using Ints = xsimd::batch<std::int32_t, Arch>;
 using Words = xsimd::batch<std::uint32_t, Arch>;
@@ -211,10 +211,10 @@ void fill(std::uint64_t seed, std::uint32_t stream, std::uint64_t first_sample, 
 
 }  // namespace
 
-extern FillNormals JOIN(fill_normals_, SINGLE_LOCATION_UNIT);
-void JOIN(fill_normals_, SINGLE_LOCATION_UNIT)(std::uint64_t seed, std::uint32_t stream,
-                                               std::uint64_t first_sample, std::int64_t samples,
-                                               std::int64_t count, float* out) {
+extern FillNormals JOIN(fill_normals_, SINGLE_LOCATION_ISA);
+void JOIN(fill_normals_, SINGLE_LOCATION_ISA)(std::uint64_t seed, std::uint32_t stream,
+                                              std::uint64_t first_sample, std::int64_t samples,
+                                              std::int64_t count, float* out) {
     fill(seed, stream, first_sample, samples, count, out);
 }
 
