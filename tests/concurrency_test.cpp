@@ -77,7 +77,8 @@ TEST(Concurrency, calls_from_many_threads_give_the_bits_of_calls_alone) {
 TEST(Concurrency, errors_belong_to_the_thread_that_made_them) {
     hone_problem bad = small_problem();
     bad.keys = -1;
-    EXPECT_EQ(hone_forward(&bad, nullptr), HONE_INVALID_ARGUMENT);
+    const hone_forward_args args = no_forward_args();
+    EXPECT_EQ(hone_forward(&bad, &args), HONE_INVALID_ARGUMENT);
     const std::string mine = hone_last_error();
     std::vector<std::string> first(kCallers), last(kCallers);
     std::vector<hone_status> statuses(kCallers);
@@ -85,7 +86,7 @@ TEST(Concurrency, errors_belong_to_the_thread_that_made_them) {
         first[caller] = hone_last_error();
         hone_problem problem = small_problem();
         problem.dtype = 1000 + caller;
-        for (int n = 0; n < 100; ++n) statuses[caller] = hone_forward(&problem, nullptr);
+        for (int n = 0; n < 100; ++n) statuses[caller] = hone_forward(&problem, &args);
         last[caller] = hone_last_error();
     });
     for (int caller = 0; caller < kCallers; ++caller) {

@@ -31,7 +31,7 @@ TEST(Population, gradients_are_the_differences_of_the_population_loss) {
          {"softmax", "softmax_1+b", "bayes_softmax+b", "sigmoid+b", "erf+b", "relu_squared+b"}) {
         const Attention attention = parse_attention(name, kTokens);
         Matrix q = some_queries(3, 5);
-        Vector bias = Vector::Constant(3, attention.first_bias) + 0.1 * Vector::Job(3, 1);
+        Vector bias = Vector::Constant(3, attention.first_bias) + 0.1 * Vector::Unit(3, 1);
         const Population p = expect(draws, attention, q, bias, Wanted::gradient_and_noise, 2);
         EXPECT_EQ(p.loss.value, loss_at(draws, attention, q, bias));
         const auto slope = [&](double& parameter) {
@@ -112,7 +112,7 @@ TEST(Population, noise_is_the_covariance_of_the_score_gradients) {
         const Eigen::Map<const Matrix> x(draws.tokens(i), kTokens, 5);
         Matrix p = (x * q.transpose()).array().exp();  // [L, H]
         for (int h = 0; h < 2; ++h) p.col(h) /= p.col(h).sum();
-        const Vector residual = (p.rowwise().sum() / 2 - Vector::Job(kTokens, 0)).eval();
+        const Vector residual = (p.rowwise().sum() / 2 - Vector::Unit(kTokens, 0)).eval();
         Matrix g(kTokens, 2);
         for (int h = 0; h < 2; ++h)
             g.col(h) = p.col(h).cwiseProduct(residual - Vector::Constant(kTokens, p.col(h).dot(residual)));

@@ -53,7 +53,7 @@ class Landscape {
     Eigen::MatrixXd derivative(Function gradient) const {
         Eigen::MatrixXd matrix(size(), size());
         for (Eigen::Index i = 0; i < size(); ++i) {
-            const Vector step = kDifference * Vector::Job(size(), i);
+            const Vector step = kDifference * Vector::Unit(size(), i);
             matrix.col(i) = (gradient(step) - gradient(-step)) / (2 * kDifference);
         }
         return (matrix + matrix.transpose()) / 2;
