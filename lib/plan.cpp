@@ -1,9 +1,9 @@
-// plan.cpp: how work is cut into blocks, how many threads it is worth, and what lies where in the workspace.
+// plan.cpp: how work is cut into blocks, and what lies where in the workspace.
 #include "plan.hpp"
 
 #include <algorithm>
-#include <cmath>
 
+#include "balance.hpp"
 #include "operands.hpp"
 #include "schedule.hpp"
 
@@ -12,9 +12,6 @@ namespace {
 
 // Queries whose constants one call computes.
 constexpr std::int64_t kQueryBlock = 256;
-// The least multiply-adds for each thread, some 40 to 60 microseconds' worth.
-constexpr double kThreadCost = 2e6;
-
 // Hands out aligned regions of memory, one after the other.
 class Regions {
   public:
@@ -46,10 +43,10 @@ bool few_rows(const Extents& n, const Tuning& tuning) {
 
 // Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1: an odd
 // number of cache lines apart, or they would share few sets of it with each other and with the lines.
-std::int64_t width_for(std::int64_t features, bool few_rows, const Tuning& tuning, std::size_t element) {
+std::int64_t width_for(std::int64_t features, const Extents& n, const Tuning& tuning, std::size_t element) {
     const std::int64_t width = round_up(features, tuning.panel);
     const std::int64_t cache_line = static_cast<std::int64_t>(64 / element);
-    return few_rows ? (blocks_of(width, cache_line) | 1) * cache_line : width;
+    return few_rows(n, tuning) ? (blocks_of(width, cache_line) | 1) * cache_line : width;
 }
 
 // Keys of a block, where k and v are packed: whole slices whose k and v fit into the budget.
@@ -69,7 +66,6 @@ Shape shape_for(const hone_problem& p, const hone_activation_info& info, const V
 Blocks blocks_for(const Shape& s, std::int64_t rows, std::int64_t keys, const Tuning& tuning,
                   std::size_t element) {
     const Extents& n = s.n;
-    const bool few = few_rows(n, tuning);
     Blocks b;
     b.rows = std::max<std::int64_t>(std::min(rows, row_count(n)), 1);
     b.keys = std::min(keys, round_up(std::max<std::int64_t>(s.keys.end, 1), tuning.panel));
@@ -77,76 +73,9 @@ Blocks blocks_for(const Shape& s, std::int64_t rows, std::int64_t keys, const Tu
     b.key_blocks = blocks_touched(s.keys, b.keys);
     // One cache line more than the keys: rows a power of two apart would share few sets of L1.
     b.score_stride = b.keys + static_cast<std::int64_t>(64 / element);
-    b.key_width = width_for(n.key_dim, few, tuning, element);
-    b.value_width = width_for(n.value_dim, few, tuning, element);
+    b.key_width = width_for(n.key_dim, n, tuning, element);
+    b.value_width = width_for(n.value_dim, n, tuning, element);
     return b;
-}
-
-// The threads that a call's work is worth: one that starts and ends costs some microseconds, and many where
-// other programs hold the cores.
-template <class Plan>
-int worthwhile_threads(int threads, const Plan& plan) {
-    const double cost = schedule_of(plan).total_cost(kThreadCost * threads);
-    return static_cast<int>(std::clamp(cost / kThreadCost, 1.0, static_cast<double>(threads)));
-}
-
-// The fewest keys that a row sees, as a share of those that some row sees. (The first or the last one sees
-// the fewest, or nearly.)
-double least_share(const Shape& s) {
-    const std::int64_t last = s.n.queries - 1;
-    const std::int64_t least = std::min(count_seen(s.visibility, 0), count_seen(s.visibility, last));
-    return static_cast<double>(least) / static_cast<double>(count(s.keys));
-}
-
-// No more than are needed to be as fast: a task each, and where tasks are equal, the same number of rounds.
-int needed_threads(const ForwardPlan& plan, int threads) {
-    const std::int64_t attends = plan.n.batch * plan.n.kv_heads * plan.block.row_blocks * plan.splits;
-    const std::int64_t tasks = plan.reading == Reading::shared ? ForwardSchedule(plan).tasks() : attends;
-    const std::int64_t most = std::clamp<std::int64_t>(tasks, 1, threads);
-    if (empty(plan.keys) || least_share(plan) < 1 || attends < most) return static_cast<int>(most);
-    return static_cast<int>(blocks_of(attends, blocks_of(attends, most)));
-}
-
-// When the last of `threads` ends, in units of the longest task, where they take tasks in the order of their
-// lengths, which fall evenly from 1 to `least`. Twice as many tasks as threads pair up to equal sums, a long
-// one with a short one; what such rounds leave is added on top.
-double time_of_falling(double tasks, double threads, double least) {
-    const auto length = [&](double from_end) { return least + (1 - least) * from_end / tasks; };
-    const double rest = tasks - std::floor(tasks / (2 * threads)) * 2 * threads;
-    const double even = (tasks * (least + 1) - rest * (least + length(rest))) / 2 / threads;
-    if (rest == 0) return even;
-    return even + std::max(length(rest), rest > threads ? 2 * length(rest - threads) : 0);
-}
-
-// The same where they take `few` tasks of length `least` and then `many` of length 1. A thread that has taken
-// fewer of the short ones goes on first.
-double time_of_equal(double few, double least, double many, double threads) {
-    const double taken = std::floor(few / threads), more = few - taken * threads;
-    const double rounds = std::floor(many / threads), rest = many - rounds * threads;
-    const bool last_took_more = rest > 0 ? rest > threads - more : more > 0;
-    return rounds + (rest > 0 ? 1 : 0) + least * (taken + (last_took_more ? 1 : 0));
-}
-
-// Rows of a block of forward: the most with which the last thread is likely to end first. (Where k and v are
-// packed, a row's result is the same in a block of any size.)
-std::int64_t balanced_rows(const Shape& s, std::int64_t most, int threads, int tile_rows) {
-    const std::int64_t all = row_count(s.n);
-    if (threads == 1 || all == 0 || empty(s.keys)) return most;
-    const double heads = static_cast<double>(s.n.batch * s.n.kv_heads), least = least_share(s);
-    const auto time_with = [&](std::int64_t rows) {
-        const auto longest = static_cast<double>(rows + kPanelRows);
-        const auto whole = static_cast<double>(blocks_of(all, rows) - 1);  // blocks of a head but the last
-        if (least < 1) return longest * time_of_falling(heads * (whole + 1), threads, least);
-        const auto shortest = static_cast<double>(all + kPanelRows) - whole * static_cast<double>(rows);
-        return longest * time_of_equal(heads, shortest / longest, heads * whole, threads);
-    };
-    std::int64_t best = most;
-    double soonest = time_with(most);
-    for (std::int64_t rows = most - tile_rows; rows > 0; rows -= tile_rows) {
-        const double time = time_with(rows);
-        if (time < soonest) soonest = time, best = rows;
-    }
-    return best;
 }
 
 // How the work is cut.
@@ -171,7 +100,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     plan.splits = split ? blocks_of(key_blocks, plan.split_blocks) : 1;
     // Few rows stay in one block: how many they are decides how they are multiplied, and so the bits.
     if (!split && !in_place) {
-        const int threads = worthwhile_threads(machine.threads, plan);
+        const int threads = worthwhile_threads(plan, machine.threads);
         const std::int64_t balanced = balanced_rows(plan, tuning.forward_rows, threads, tuning.tile_rows);
         plan.block.rows = std::max<std::int64_t>(smaller(rows, balanced), 1);
         plan.block.row_blocks = blocks_of(rows, plan.block.rows);
@@ -180,7 +109,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     plan.reading = in_place                                 ? Reading::in_place
                    : plan.block.row_blocks == 1 && distinct ? Reading::own
                                                             : Reading::shared;
-    plan.threads = needed_threads(plan, worthwhile_threads(machine.threads, plan));
+    plan.threads = needed_threads(plan, worthwhile_threads(plan, machine.threads));
     return plan;
 }
 
@@ -282,7 +211,7 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
     plan.dv = accumulator_for(Side::keys, a.dv, n.value_dim, plan);
     const std::int64_t tasks = BackwardSchedule(plan).tasks();
     plan.threads =
-        worthwhile_threads(static_cast<int>(std::clamp<std::int64_t>(tasks, 1, machine.threads)), plan);
+        worthwhile_threads(plan, static_cast<int>(std::clamp<std::int64_t>(tasks, 1, machine.threads)));
     plan.ahead = plan.threads - 1;
     return plan;
 }

@@ -109,9 +109,9 @@ hone_status check_problem(const hone_problem& p) {
     return check_options(p, *info);
 }
 
-// A parameter, or its gradient, that only some activations have.
-hone_status check_taken(const char* name, const void* pointer, bool taken, const hone_activation_info& info) {
-    if (!pointer || taken) return HONE_OK;
+// A parameter, or its gradient, that the activation does not have.
+hone_status check_absent(const char* name, const void* pointer, const hone_activation_info& info) {
+    if (!pointer) return HONE_OK;
     return fail(HONE_INVALID_ARGUMENT, "%s: is given; should be NULL, as %s takes none", name, info.name);
 }
 
@@ -181,11 +181,11 @@ hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
 template <class Args>
 hone_status check_parameters(const Args& a, const hone_activation_info& info) {
     hone_status status;
-    if ((status = check_taken("sink", a.sink, info.takes_sink, info)) ||
-        (status = check_taken("log_prior", a.log_prior, info.takes_log_prior, info)) ||
-        (status = check_taken("shift", a.shift, info.takes_shift, info)))
+    if ((!info.takes_sink && (status = check_absent("sink", a.sink, info))) ||
+        (!info.takes_log_prior && (status = check_absent("log_prior", a.log_prior, info))) ||
+        (!info.takes_shift && (status = check_absent("shift", a.shift, info))))
         return status;
-    return check_taken("lse", a.lse, info.normalised, info);
+    return info.normalised ? HONE_OK : check_absent("lse", a.lse, info);
 }
 
 // The tensors of a call, with their extents.
@@ -238,11 +238,11 @@ hone_status validate_shapes(const hone_problem& p, const hone_backward_args& a) 
         (status = check_strides(t.o)) || (status = check_strides(t.dout)) ||
         (status = check_output(t.dq, &t.q)) || (status = check_output(t.dk, &t.k)) ||
         (status = check_output(t.dv, &t.v)) || (status = check_parameters(a, info)) ||
-        (status = check_taken("dlse", a.dlse, info.normalised, info)) ||
-        (status = check_taken("dsink", a.dsink, info.takes_sink, info)) ||
-        (status = check_taken("dlog_prior", a.dlog_prior, info.takes_log_prior, info)))
+        (!info.normalised && (status = check_absent("dlse", a.dlse, info))) ||
+        (!info.takes_sink && (status = check_absent("dsink", a.dsink, info))) ||
+        (!info.takes_log_prior && (status = check_absent("dlog_prior", a.dlog_prior, info))))
         return status;
-    return check_taken("dshift", a.dshift, info.takes_shift, info);
+    return info.takes_shift ? HONE_OK : check_absent("dshift", a.dshift, info);
 }
 
 hone_status validate_memory(const hone_problem& p, const hone_forward_args& a, std::size_t needed) {

@@ -12,6 +12,11 @@
 namespace hone::reference {
 namespace {
 
+// Query i of a batch entry, and a head, or a group of them.
+struct At {
+    int64_t b, h, i;
+};
+
 // y += a x
 template <class S>
 void add_scaled(S a, const S* x, S* y, int64_t n) {
@@ -90,8 +95,9 @@ void weight_gradient_row(const hone_problem& problem, const hone_backward_args& 
 
 // Adds what query i of head h gives to the gradients; ds is the gradient of its scores.
 template <class A, class S>
-void add_gradients_row(const hone_problem& problem, const hone_backward_args& args, int64_t b, int64_t h,
-                       int64_t i, const S* p, const S* ds) {
+void add_gradients_row(const hone_problem& problem, const hone_backward_args& args, const At& at, const S* p,
+                       const S* ds) {
+    const auto [b, h, i] = at;
     const int64_t keys = visible_keys(problem, i), g = kv_head(problem, h);
     const S c = scale<S>(problem);
     if (args.dv.data)
@@ -111,8 +117,9 @@ void add_gradients_row(const hone_problem& problem, const hone_backward_args& ar
 
 // p has room for heads x keys, ds for a row of keys.
 template <class A, class S>
-void backward_normalised_row(const hone_problem& problem, const hone_backward_args& args, int64_t b,
-                             int64_t group, int64_t i, S* p, S* ds) {
+void backward_normalised_row(const hone_problem& problem, const hone_backward_args& args, const At& at, S* p,
+                             S* ds) {
+    const auto [b, group, i] = at;
     const int64_t heads = heads_per_group<A>(problem);
     const int64_t keys = visible_keys(problem, i);
     const int64_t index = lse_index<A>(problem, b, group, i);
@@ -139,13 +146,14 @@ void backward_normalised_row(const hone_problem& problem, const hone_backward_ar
             p[j] = value;
             ds[j] = slope * (ds[j] - delta);
         }
-        add_gradients_row<A>(problem, args, b, h, i, p, ds);
+        add_gradients_row<A>(problem, args, {b, h, i}, p, ds);
     }
 }
 
 template <class A, class S>
-void backward_element_wise_row(const hone_problem& problem, const hone_backward_args& args, int64_t b,
-                               int64_t h, int64_t i, S* p, S* ds) {
+void backward_element_wise_row(const hone_problem& problem, const hone_backward_args& args, const At& at,
+                               S* p, S* ds) {
+    const auto [b, h, i] = at;
     const int64_t keys = visible_keys(problem, i);
     const S w = weight<A, S>(problem, keys);
     const S shift = bias<A, S>(args, h, keys);
@@ -156,7 +164,7 @@ void backward_element_wise_row(const hone_problem& problem, const hone_backward_
         p[j] = w * value;
         ds[j] = w * slope * ds[j];
     }
-    add_gradients_row<A>(problem, args, b, h, i, p, ds);
+    add_gradients_row<A>(problem, args, {b, h, i}, p, ds);
 }
 
 // Calls body(b, group, i) for every row, a group being the heads that share a normaliser.
@@ -194,9 +202,9 @@ void backward(const hone_problem& problem, const hone_backward_args& args) {
         std::vector<S> p(heads_per_group<A>(problem) * problem.keys), ds(problem.keys);
         for_each_row<A>(problem, [&](int64_t b, int64_t group, int64_t i) {
             if constexpr (A::normalised)
-                backward_normalised_row<A>(problem, args, b, group, i, p.data(), ds.data());
+                backward_normalised_row<A>(problem, args, {b, group, i}, p.data(), ds.data());
             else
-                backward_element_wise_row<A>(problem, args, b, group, i, p.data(), ds.data());
+                backward_element_wise_row<A>(problem, args, {b, group, i}, p.data(), ds.data());
         });
     });
 }

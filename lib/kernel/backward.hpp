@@ -21,11 +21,12 @@ struct BackwardRows {
     const RowFunctions<T>& activation;
     const KeyBlockTask& task;
     T* const scratch;
-    const Range rows;       // of the kv head
-    const Range keys;       // of the block
-    Range columns;          // of the block
-    Seen seen;              // of the columns
-    const T* q[kMostRows];  // of each row of the block, from here on
+    const Range rows;         // of the kv head
+    const Range keys;         // of the block
+    Range columns;            // of the block
+    Seen seen;                // of the columns
+    QueryHead at[kMostRows];  // of each row of the block, from here on
+    const T* q[kMostRows];
     const T* dout[kMostRows];
     Range seen_columns[kMostRows];
     RowConstants<T> constant[kMostRows];
@@ -55,6 +56,7 @@ void gather_rows(BackwardRows<T>& row) {
     row.seen = seen_of(call.visibility, queries, {row.keys.begin + row.columns.begin, seen.end});
     for (std::int64_t r = 0; r < count(row.rows); ++r) {
         const QueryHead at = row_at(call.n, row.task.kv_head, row.rows.begin + r);
+        row.at[r] = at;
         const RowIndex index = {row.task.batch, at.head, at.query};
         row.q[r] = scalars_of(call.q, index, row.scratch + call.scratch.q + r * call.block.key_width);
         row.dout[r] =
@@ -67,7 +69,7 @@ void gather_rows(BackwardRows<T>& row) {
 
 template <class T>
 inline ScoreRow score_row(const BackwardRows<T>& row, std::int64_t r) {
-    const auto [query, head] = row_at(row.call.n, row.task.kv_head, row.rows.begin + r);
+    const auto [query, head] = row.at[r];
     return {row.task.batch, head, query, row.keys.begin, row.seen_columns[r]};
 }
 

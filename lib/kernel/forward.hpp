@@ -9,55 +9,12 @@
 // joined before 4: by the task itself, or, where a split of the keys is a task, afterwards.
 #pragma once
 
-#include "kernel/activations.hpp"
 #include "kernel/add.hpp"
-#include "kernel/key_panels.hpp"
 #include "kernel/seen.hpp"
+#include "kernel/strips.hpp"
 
 namespace hone {
 namespace {
-
-// A block of rows of a kv head on its way through the keys.
-template <class T>
-struct ForwardRows {
-    const ForwardCall<T>& call;
-    const RowFunctions<T>& activation;
-    const AttendTask& task;
-    T* const scratch;
-    const Range rows;  // of the kv head
-    Matrix<T> o;
-    const T* q[kMostRows];  // of each row of the block, from here on
-    Range seen[kMostRows];  // keys
-    RowConstants<T> constant[kMostRows];
-    RowState<T> state[kMostRows];
-
-    ForwardRows(const ForwardCall<T>& call, const AttendTask& task, T* scratch)
-        : call(call),
-          activation(kActivations<T>[call.activation]),
-          task(task),
-          scratch(scratch),
-          rows(rows_of_block(call, task.row_block)) {}
-};
-
-// One block of keys of a task, those that some row of the task's sees.
-template <class T>
-struct KeyBlock {
-    Range keys;
-    KeyPanels<T> panels;  // where they are packed
-    RowAddresses after;   // what is read after v's rows, where they are not
-    Join join;            // of what the block gives to o
-};
-
-// Some rows of a block of rows, and the columns of a key block from the first to the last that they see.
-struct Strip {
-    Range rows, columns;
-};
-
-template <class T>
-inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_t first_key, Range columns) {
-    const auto [query, head] = row_at(row.call.n, row.task.kv_head, row.rows.begin + r);
-    return {row.task.batch, head, query, first_key, common(relative(row.seen[r], first_key), columns)};
-}
 
 // Step 2, between the stages one row at a time: it stays in L1.
 template <class T>
@@ -158,63 +115,13 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
               [&](const auto& v) { add_values(row, block, strip, lines_at(v, columns, block.after)); });
 }
 
-// Reads one of the key blocks that a task touches.
-template <class T>
-KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Range touched) {
-    const ForwardCall<T>& call = row.call;
-    const Range keys = keys_of_block(call, key_block);
-    KeyBlock<T> block = {keys, {}, {}, key_block == touched.begin ? Join::store : Join::add};
-    if (call.reading == Reading::in_place) {
-        const RowIndex next = {row.task.batch, row.task.kv_head, keys.begin + call.block.keys};
-        block.panels.v_values = Values::non_finite;  // for all that is known
-        block.after = key_block + 1 < touched.end
-                          ? addresses_of(call.k, next)
-                          : addresses_of(call.v, {row.task.batch, row.task.kv_head, keys.begin});
-    } else if (call.reading == Reading::own) {
-        block.panels = own_panels(call, row.task, key_block, row.scratch);
-    } else {
-        block.panels = shared_panels(call, row.task, key_block, touched);
-    }
-    return block;
-}
-
-// Calls body(block, strip) for what the rows see of some key blocks; where that is nothing, o becomes 0.
-template <class T, class Body>
-void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
-    const ForwardCall<T>& call = row.call;
-    const std::int64_t rows = count(row.rows), block_keys = call.block.keys;
-    const Range seen = common(keys_seen(call.visibility, queries_of(call.n, row.rows)),
-                              {key_blocks.begin * block_keys, key_blocks.end * block_keys});
-    const Range touched = blocks_touched(seen, block_keys);
-    if (empty(touched)) clear_rows(row.o, rows, call.block.value_width);
-    for (std::int64_t kb = touched.begin; kb < touched.end; ++kb) {
-        const KeyBlock<T> block = read_key_block(row, kb, touched);
-        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
-        const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), common(seen, block.keys));
-        const std::int64_t step = all == Seen::wholly ? rows : kEdgeRows;
-        for (std::int64_t r = 0; r < rows; r += step) {
-            const Range some = {r, smaller(r + step, rows)};
-            const Range queries =
-                queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
-            const Range columns =
-                relative(common(keys_seen(call.visibility, queries), block.keys), block.keys.begin);
-            if (!empty(columns))
-                body(block, Strip{some, {round_down(columns.begin, kPanel<T>), columns.end}});
-            else if (block.join == Join::store)
-                clear_rows(row.o.at(r, 0), count(some), call.block.value_width);
-        }
-    }
-}
-
 // Steps 1 to 3 over some key blocks. The logit beside the keys' own is counted once, with the first of them.
 template <class T>
 void attend_blocks(ForwardRows<T>& row, Range key_blocks) {
     const ForwardCall<T>& call = row.call;
     const bool first = key_blocks.begin == call.block.key_blocks.begin;
-    for (std::int64_t r = 0; r < count(row.rows); ++r) {
-        const std::int64_t head = row_at(call.n, row.task.kv_head, row.rows.begin + r).head;
-        row.state[r] = first ? row.activation.begin(call.parameter, head) : kNoState<T>;
-    }
+    for (std::int64_t r = 0; r < count(row.rows); ++r)
+        row.state[r] = first ? row.activation.begin(call.parameter, row.at[r].head) : kNoState<T>;
     for_strips(row, key_blocks,
                [&](const KeyBlock<T>& block, const Strip& strip) { attend_strip(row, block, strip); });
 }
@@ -269,16 +176,15 @@ inline T* head_lse(const ForwardCall<T>& call) {
     return call.joint ? reinterpret_cast<T*>(call.workspace + call.head_lse) : call.lse;
 }
 
-// Step 4 for one row of the kv head `at`.
+// Step 4 for one row.
 template <class T>
-void end_row(const ForwardCall<T>& call, const RowIndex& at, const Partial<T>& row,
+void end_row(const ForwardCall<T>& call, std::int64_t batch, const QueryHead& at, const Partial<T>& row,
              const RowConstants<T>& constant) {
-    const auto [query, head] = row_at(call.n, at.head, at.row);
     const RowFunctions<T>& activation = kActivations<T>[call.activation];
     const T factor = activation.factor(row.state, constant);
-    scale_row(row.o, call.n.value_dim, factor, row_of(call.o, {at.batch, head, query}));
+    scale_row(row.o, call.n.value_dim, factor, row_of(call.o, {batch, at.head, at.query}));
     if (T* const lse = head_lse(call); lse && activation.lse)
-        lse[row_index(call.n, at.batch, {query, head})] = activation.lse(row.state);
+        lse[row_index(call.n, batch, at)] = activation.lse(row.state);
 }
 
 // What a split gives to a row of a kv head.
@@ -291,9 +197,9 @@ Partial<T> partial_of(const ForwardCall<T>& call, const RowIndex& at, std::int64
 }
 
 template <class T>
-RowConstants<T> constants_of(const ForwardCall<T>& call, std::int64_t query, std::int64_t head) {
-    const std::int64_t seen = count_seen(call.visibility, query);
-    return kActivations<T>[call.activation].constants(call.parameter, head, seen);
+RowConstants<T> constants_of(const ForwardCall<T>& call, const QueryHead& at) {
+    const std::int64_t seen = count_seen(call.visibility, at.query);
+    return kActivations<T>[call.activation].constants(call.parameter, at.head, seen);
 }
 
 template <class T>
@@ -307,11 +213,12 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
     row.o = {call.splits > 1 ? partial_of(call, index(0), task.split).o : scratch + call.scratch.o,
              call.block.value_width};
     for (std::int64_t r = 0; r < rows; ++r) {
-        const auto [query, head] = row_at(call.n, task.kv_head, row.rows.begin + r);
-        row.q[r] = scalars_of(call.q, {task.batch, head, query},
+        const QueryHead at = row_at(call.n, task.kv_head, row.rows.begin + r);
+        row.at[r] = at;
+        row.q[r] = scalars_of(call.q, {task.batch, at.head, at.query},
                               scratch + call.scratch.q + r * call.block.key_width);
-        row.seen[r] = keys_seen(call.visibility, query);
-        row.constant[r] = constants_of(call, query, head);
+        row.seen[r] = keys_seen(call.visibility, at.query);
+        row.constant[r] = constants_of(call, at);
     }
     needs_compensation(count(key_blocks)) ? attend_partially(row, key_blocks)
                                           : attend_blocks(row, key_blocks);
@@ -319,7 +226,7 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
         if (call.splits > 1)
             partial_of(call, index(r), task.split).state = row.state[r];
         else
-            end_row<T>(call, index(r), {row.state[r], row.o.row(r)}, row.constant[r]);
+            end_row<T>(call, task.batch, row.at[r], {row.state[r], row.o.row(r)}, row.constant[r]);
     }
 }
 
@@ -331,8 +238,8 @@ void join_splits(const ForwardCall<T>& call, const RowIndex& at, T* scratch) {
     const Partial<T> total = partial_of(call, at, 0);
     for (std::int64_t split = 1; split < call.splits; ++split)
         join_partial(call, total, partial_of(call, at, split), lost.data);
-    const auto [query, head] = row_at(call.n, at.head, at.row);
-    end_row(call, at, total, constants_of(call, query, head));
+    const QueryHead row = row_at(call.n, at.head, at.row);
+    end_row(call, at.batch, row, total, constants_of(call, row));
 }
 
 }  // namespace

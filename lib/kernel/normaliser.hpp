@@ -2,7 +2,7 @@
 // backward needs of it.
 //
 // RowFunctions is the interface. A normaliser that needs another pass over the scores of a row first takes
-// them from for_strips (forward.hpp), as the pass that weighs does; one whose delta is not do . o gives its
+// them from for_strips (strips.hpp), as the pass that weighs does; one whose delta is not do . o gives its
 // own to row_constants.hpp.
 #pragma once
 

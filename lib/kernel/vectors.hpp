@@ -144,6 +144,16 @@ inline T min_of(const Vectors<T>& x) {
     return min_of(least);
 }
 
+// An index taken down or up to where whole vectors of a row begin.
+template <class T>
+inline std::int64_t vectors_down(std::int64_t index) {
+    return index & -static_cast<std::int64_t>(Vectors<T>::width);
+}
+template <class T>
+inline std::int64_t vectors_up(std::int64_t index) {
+    return vectors_down<T>(index + Vectors<T>::width - 1);
+}
+
 // Which of the elements have an index in the range.
 template <class T>
 inline VectorsMask<T> elements_in(Range range) {

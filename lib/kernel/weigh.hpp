@@ -16,29 +16,27 @@ struct Scores {
 };
 
 // Calls body(c, prepare(c), mask) for each c at which whole vectors of a row begin that hold a seen element.
-// The mask tells which; null: all. The next vectors are prepared before body is called for these. Those that
-// are seen in part come last, in one place with the last whole ones: the body is inlined there.
+// The mask is null where all of theirs are seen: those come first, and the next ones are prepared before body
+// is called for these. Then come those at the edges.
 template <class T, class Prepare, class Body>
 inline void for_seen(Range seen, Prepare prepare, Body body) {
     constexpr int w = Vectors<T>::width;
     if (empty(seen)) return;
-    const Range whole = {round_up(seen.begin, w), round_down(seen.end, w)};
-    const std::int64_t first = round_down(seen.begin, w), last = round_down(seen.end - 1, w);
-    const std::int64_t last_edge = last < whole.end ? seen.end : last;  // the end where there is none
-    const std::int64_t first_edge = first < whole.begin ? first : last_edge;
-    std::int64_t c = empty(whole) ? first : whole.begin;
-    auto prepared = prepare(c);
-    for (; c + w < whole.end; c += w) {
-        const auto next = prepare(c + w);
-        body(c, prepared, static_cast<const VectorsMask<T>*>(nullptr));
-        prepared = next;
+    const Range whole = {vectors_up<T>(seen.begin), vectors_down<T>(seen.end)};
+    if (!empty(whole)) {
+        auto prepared = prepare(whole.begin);
+        for (std::int64_t c = whole.begin; c < whole.end; c += w) {
+            auto next = prepared;
+            if (c + w < whole.end) next = prepare(c + w);
+            body(c, prepared, static_cast<const VectorsMask<T>*>(nullptr));
+            prepared = next;
+        }
     }
-    for (;;) {
+    const std::int64_t last = whole.end < seen.end ? vectors_down<T>(seen.end - 1) : seen.end;
+    std::int64_t c = seen.begin < whole.begin ? vectors_down<T>(seen.begin) : last;
+    for (; c < seen.end; c = c < last ? last : seen.end) {
         const VectorsMask<T> mask = elements_in<T>(relative(seen, c));
-        body(c, prepared, &mask);
-        c = contains(whole, c) ? first_edge : c < last_edge ? last_edge : seen.end;
-        if (c == seen.end) return;
-        prepared = prepare(c);
+        body(c, prepare(c), &mask);
     }
 }
 template <class T, class Body>
@@ -52,9 +50,9 @@ inline void for_seen(Range seen, Body body) {
 template <class T>
 inline void clear_unseen(T* row, Range columns, Range seen) {
     constexpr int w = Vectors<T>::width;
-    const std::int64_t first = round_down(columns.begin, w);
+    const std::int64_t first = vectors_down<T>(columns.begin);
     const Range kept =
-        empty(seen) ? Range{first, first} : Range{round_down(seen.begin, w), round_up(seen.end, w)};
+        empty(seen) ? Range{first, first} : Range{vectors_down<T>(seen.begin), vectors_up<T>(seen.end)};
     for (std::int64_t c = first; c < kept.begin; c += w) store(row + c, Vectors<T>(0));
     for (std::int64_t c = kept.end; c < columns.end; c += w) store(row + c, Vectors<T>(0));
 }
@@ -99,8 +97,7 @@ template <class T, class Act>
 template <class T>
 [[gnu::noinline, gnu::cold]] T scale_weights(const Scores<T>& row, T factor) {
     Vectors<T> sum(0);
-    for (std::int64_t c = round_down(row.seen.begin, Vectors<T>::width); c < row.seen.end;
-         c += Vectors<T>::width) {
+    for (std::int64_t c = vectors_down<T>(row.seen.begin); c < row.seen.end; c += Vectors<T>::width) {
         const Vectors<T> scaled = load_vectors(row.s + c) * Vectors<T>(factor);
         store(row.s + c, scaled);
         sum = sum + scaled;

@@ -1,0 +1,103 @@
+// strips.hpp: the way of a block of rows through the keys that it sees, strip by strip.
+#pragma once
+
+#include "kernel/activations.hpp"
+#include "kernel/key_panels.hpp"
+#include "kernel/rows.hpp"
+
+namespace hone {
+namespace {
+
+// A block of rows of a kv head on its way through the keys.
+template <class T>
+struct ForwardRows {
+    const ForwardCall<T>& call;
+    const RowFunctions<T>& activation;
+    const AttendTask& task;
+    T* const scratch;
+    const Range rows;  // of the kv head
+    Matrix<T> o;
+    QueryHead at[kMostRows];  // of each row of the block, from here on
+    const T* q[kMostRows];
+    Range seen[kMostRows];  // keys
+    RowConstants<T> constant[kMostRows];
+    RowState<T> state[kMostRows];
+
+    ForwardRows(const ForwardCall<T>& call, const AttendTask& task, T* scratch)
+        : call(call),
+          activation(kActivations<T>[call.activation]),
+          task(task),
+          scratch(scratch),
+          rows(rows_of_block(call, task.row_block)) {}
+};
+
+// One block of keys of a task, those that some row of the task's sees.
+template <class T>
+struct KeyBlock {
+    Range keys;
+    KeyPanels<T> panels;  // where they are packed
+    RowAddresses after;   // what is read after v's rows, where they are not
+    Join join;            // of what the block gives to o
+};
+
+// Some rows of a block of rows, and the columns of a key block from the first to the last that they see.
+struct Strip {
+    Range rows, columns;
+};
+
+template <class T>
+inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_t first_key, Range columns) {
+    const auto [query, head] = row.at[r];
+    return {row.task.batch, head, query, first_key, common(relative(row.seen[r], first_key), columns)};
+}
+
+// Reads one of the key blocks that a task touches.
+template <class T>
+KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Range touched) {
+    const ForwardCall<T>& call = row.call;
+    const Range keys = keys_of_block(call, key_block);
+    KeyBlock<T> block = {keys, {}, {}, key_block == touched.begin ? Join::store : Join::add};
+    if (call.reading == Reading::in_place) {
+        const RowIndex next = {row.task.batch, row.task.kv_head, keys.begin + call.block.keys};
+        block.panels.v_values = Values::non_finite;  // for all that is known
+        block.after = key_block + 1 < touched.end
+                          ? addresses_of(call.k, next)
+                          : addresses_of(call.v, {row.task.batch, row.task.kv_head, keys.begin});
+    } else if (call.reading == Reading::own) {
+        block.panels = own_panels(call, row.task, key_block, row.scratch);
+    } else {
+        block.panels = shared_panels(call, row.task, key_block, touched);
+    }
+    return block;
+}
+
+// Calls body(block, strip) for what the rows see of some key blocks; where that is nothing, o becomes 0.
+template <class T, class Body>
+void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t rows = count(row.rows), block_keys = call.block.keys;
+    const Range seen = common(keys_seen(call.visibility, queries_of(call.n, row.rows)),
+                              {key_blocks.begin * block_keys, key_blocks.end * block_keys});
+    const Range touched = blocks_touched(seen, block_keys);
+    if (empty(touched)) clear_rows(row.o, rows, call.block.value_width);
+    for (std::int64_t kb = touched.begin; kb < touched.end; ++kb) {
+        const KeyBlock<T> block = read_key_block(row, kb, touched);
+        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
+        const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), common(seen, block.keys));
+        const std::int64_t step = all == Seen::wholly ? rows : kEdgeRows;
+        for (std::int64_t r = 0; r < rows; r += step) {
+            const Range some = {r, smaller(r + step, rows)};
+            const Range queries =
+                queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
+            const Range columns =
+                relative(common(keys_seen(call.visibility, queries), block.keys), block.keys.begin);
+            if (!empty(columns))
+                body(block, Strip{some, {round_down(columns.begin, kPanel<T>), columns.end}});
+            else if (block.join == Join::store)
+                clear_rows(row.o.at(r, 0), count(some), call.block.value_width);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace hone
