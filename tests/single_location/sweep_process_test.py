@@ -130,7 +130,7 @@ def on_a_terminal(work):
     print(*drawn[-2:], sep="\n")
     expect(3 <= len(drawn) <= 10 * seconds + 1, f"{len(drawn)} lines drawn in {seconds:.1f} s")
     expect(max(map(len, drawn)) <= 59, "a line is wider than the terminal")
-    line = re.compile(r"map \[#+\.+\]  \d\d%  [1-5]/6  \d\.\d s, about \d\.\d s left  un")
+    line = re.compile(r"map \[#+\.+\]  \d\d%  [1-5]/6  \d\.\d s, about \d\.\d s left  jo")
     expect(any(map(line.match, drawn)), f"lines look otherwise: {drawn}")
 
 

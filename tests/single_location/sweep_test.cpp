@@ -158,7 +158,7 @@ TEST_F(SweepTest, rows_are_in_the_order_of_the_jobs) {
     std::vector<std::string> begins;
     std::istringstream lines(csv());
     for (std::string line; std::getline(lines, line);) begins.push_back(line.substr(0, 3));
-    EXPECT_EQ(begins, (std::vector<std::string>{"uni", "0,a", "0,b", "1,a", "1,b", "2,a", "2,b"}));
+    EXPECT_EQ(begins, (std::vector<std::string>{"job", "0,a", "0,b", "1,a", "1,b", "2,a", "2,b"}));
     const json whole = summary();
     EXPECT_EQ(whole["experiment"], "map");
     EXPECT_EQ(whole["settings"]["model"]["nu"], 2.0);
