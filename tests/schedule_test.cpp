@@ -20,6 +20,7 @@ namespace {
 struct Shape {
     std::int64_t batch = 1, query_heads = 1, kv_heads = 1, queries = 1, keys = 1, dim = 64;
     Mask mask = Mask::none;
+    std::int64_t window = 0;           // keys beside the diagonal on either side; 0: no bound
     Shared sum_dq = {}, sum_dkv = {};  // axes over which gradients are summed
 
     std::string name() const {
@@ -28,7 +29,8 @@ struct Shape {
         };
         std::string text = "B " + std::to_string(batch) + ", H " + std::to_string(query_heads) + "/" +
                            std::to_string(kv_heads) + ", " + std::to_string(queries) + " x " +
-                           std::to_string(keys) + (mask == Mask::none ? "" : ", causal");
+                           std::to_string(keys) + (mask == Mask::none ? "" : ", causal") +
+                           (window == 0 ? "" : ", window " + std::to_string(window));
         if (!axes(sum_dq).empty()) text += ", dq summed over " + axes(sum_dq);
         if (!axes(sum_dkv).empty()) text += ", dk, dv over " + axes(sum_dkv);
         return text;
@@ -39,6 +41,12 @@ struct Shape {
         p.batch = batch, p.query_heads = query_heads, p.kv_heads = kv_heads;
         p.queries = queries, p.keys = keys, p.key_dim = p.value_dim = dim;
         return p;
+    }
+    Visibility visibility() const {
+        Visibility v = visibility_of(problem());
+        if (window == 0) return v;
+        const std::int64_t diagonal = mask == Mask::bottom_right ? keys - queries : 0;
+        return {queries, keys, window - diagonal, std::min(v.beyond, diagonal + window + 1)};
     }
 };
 
@@ -70,7 +78,7 @@ ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation 
     p.activation = activation;
     hone_forward_args a = {};
     a.q = a.k = a.v = hone_const(tensor()), a.o = tensor();
-    return plan_forward(p, a, info(p), visibility_of(p), machine(threads));
+    return plan_forward(p, a, info(p), shape.visibility(), machine(threads));
 }
 
 BackwardPlan backward_plan_of(const Shape& shape, int threads) {
@@ -78,7 +86,7 @@ BackwardPlan backward_plan_of(const Shape& shape, int threads) {
     hone_backward_args a = {};
     a.q = a.k = a.v = a.o = a.dout = hone_const(tensor());
     a.dq = tensor(shape.sum_dq), a.dk = a.dv = tensor(shape.sum_dkv);
-    return plan_backward(p, a, info(p), visibility_of(p), machine(threads));
+    return plan_backward(p, a, info(p), shape.visibility(), machine(threads));
 }
 
 // Uniform in 0.8 to 1.2.
@@ -180,7 +188,8 @@ std::vector<Shape> ragged_shapes() {
               std::tuple{0, 2, 1}})
             for (const auto& [queries, keys] : {std::pair{1, 1}, std::pair{17, 5000}, std::pair{193, 71},
                                                 std::pair{1000, 999}, std::pair{0, 5}, std::pair{5, 0}})
-                shapes.push_back({batch, query_heads, kv_heads, queries, keys, 17, mask});
+                for (const std::int64_t window : {0, 5, 300})
+                    shapes.push_back({batch, query_heads, kv_heads, queries, keys, 17, mask, window});
     return shapes;
 }
 
