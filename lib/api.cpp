@@ -69,6 +69,7 @@ hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Args
 
 template <class Plan, class Args>
 hone_status call(const hone_problem* problem, const Args* args) {
+    const Rounding rounding;
     Prepared<Args, Plan> call;
     if (const hone_status status = prepare(problem, args, &call); status != HONE_OK) return status;
     const std::size_t needed = needed_bytes(call.plan);
@@ -81,7 +82,6 @@ hone_status call(const hone_problem* problem, const Args* args) {
         if (!own) return fail(HONE_OUT_OF_MEMORY, "workspace: its %zu bytes could not be allocated", needed);
         workspace = own.get();
     }
-    const Rounding rounding;
     if (call.problem.dtype == HONE_FLOAT64)
         run(call_of<double>(call.plan, call.problem, call.args, align(workspace)), call.isa->f64);
     else
@@ -92,6 +92,7 @@ hone_status call(const hone_problem* problem, const Args* args) {
 template <class Plan, class Args>
 hone_status workspace(const hone_problem* problem, const Args* args, std::size_t* bytes) {
     if (!bytes) return fail(HONE_INVALID_ARGUMENT, "bytes: is NULL; should point to a size_t");
+    const Rounding rounding;
     Prepared<Args, Plan> call;
     const hone_status status = prepare(problem, args, &call);
     if (status == HONE_OK) *bytes = needed_bytes(call.plan);

@@ -2,7 +2,6 @@
 #include "operands.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace hone {
 namespace {
@@ -12,12 +11,6 @@ std::int64_t magnitude(std::int64_t x) {
 }
 
 }  // namespace
-
-hone_const_tensor as_const(const hone_tensor& t) {
-    hone_const_tensor c = {t.data, t.batch_stride, t.head_stride, t.row_stride, t.dtype, t.reserved_0, {}};
-    std::copy(std::begin(t.reserved), std::end(t.reserved), c.reserved);
-    return c;
-}
 
 std::int64_t element_size(const hone_problem& p) {
     return p.dtype == HONE_FLOAT64 ? 8 : 4;

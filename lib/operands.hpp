@@ -38,8 +38,9 @@ Operand query_operand(const char* name, const hone_problem& p, const hone_const_
 Operand key_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                     std::int64_t features);
 
-// With all that the fields say, the reserved ones too.
-hone_const_tensor as_const(const hone_tensor& tensor);
+inline hone_const_tensor as_const(const hone_tensor& tensor) {
+    return hone_const(tensor);
+}
 inline const hone_const_tensor& as_const(const hone_const_tensor& tensor) {
     return tensor;
 }

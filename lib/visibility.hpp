@@ -10,7 +10,7 @@
 
 namespace hone {
 
-// Query i sees the keys [i - before, i + beyond) of those that there are.
+// Query i sees the keys [i - before, i + beyond) of those that there are: one at least, if it is there.
 struct Visibility {
     std::int64_t queries, keys;
     std::int64_t before, beyond;

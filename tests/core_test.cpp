@@ -10,6 +10,7 @@
 
 #include "dispatch.hpp"
 #include "run.hpp"
+#include "tests/effort.hpp"
 #include "tests/every.hpp"
 #include "tests/plain.hpp"
 #include "tests/search_spec.hpp"
@@ -89,8 +90,10 @@ std::string fault_of(Call<T> call, const std::string& isa, const Modifiers& modi
             right[argument].assign(forward[argument]), call[argument].assign(forward[argument]);
     }
     run_plain(right, modifiers);
-    Call<T> inputs = call;
+    Call<T> inputs = call, one_thread = call;
+    one_thread.problem.threads = 1;
     run_core(call, isa, modifiers.visibility, stages);
+    run_core(one_thread, isa, modifiers.visibility, stages);
     for (int argument = 0; argument < ARGUMENTS; ++argument)
         if (is_output(call.direction, argument)
                 ? !call.tensors[argument].surroundings_intact()
@@ -98,6 +101,8 @@ std::string fault_of(Call<T> call, const std::string& isa, const Modifiers& modi
             faults += std::string(argument_names[argument]) + " is written where it should not be; ";
     for (const Argument argument : outputs(call.direction)) {
         if (!call[argument].present()) continue;
+        if (!call[argument].same_bytes(one_thread[argument]))
+            faults += std::string(argument_names[argument]) + " has other bits on one thread; ";
         const double worst = worst_share(call, right, argument);
         if (worst > (sizeof(T) == 4 ? 2e-4 : 1e-10))
             faults += std::string(argument_names[argument]) + " is off by " + std::to_string(worst) + "; ";
@@ -225,6 +230,32 @@ void search_stages(std::int64_t first, std::int64_t last) {
                     << ": " << line_of(problem);
             }
     }
+}
+
+// More work than the search has: several blocks of rows, whose size is by the number of threads, and splits.
+template <class T>
+void expect_windows_of(Spec spec) {
+    for (const hone_activation activation : {HONE_SOFTMAX, HONE_SIGMOID})
+        for (const auto& [before, beyond] : {std::pair{100, 1}, std::pair{300, 40}, std::pair{-200, 500}})
+            for (const Direction direction : {Direction::forward, Direction::backward})
+                for (const std::string& isa : available_isas()) {
+                    Call<T> call = make_call<T>(spec, activation, direction);
+                    call.problem.threads = 7;
+                    const std::int64_t diagonal = spec.keys - spec.queries;
+                    const Modifiers modifiers = {
+                        {spec.queries, spec.keys, before - diagonal, beyond + diagonal}};
+                    EXPECT_EQ(fault_of(call, isa, modifiers, Stages<T>{}), "")
+                        << spec.name << " " << isa << " before " << before << " beyond " << beyond
+                        << (direction == Direction::forward ? " forward" : " backward");
+                }
+}
+
+TEST(Core, windows_have_the_same_bits_on_any_number_of_threads) {
+    if (quick()) GTEST_SKIP() << "takes long under a sanitizer or an emulator";
+    expect_windows_of<float>({.name = "long", .query_heads = 3, .kv_heads = 3, .queries = 700, .keys = 800});
+    expect_windows_of<float>({.name = "grouped", .query_heads = 5, .queries = 193, .keys = 700});
+    expect_windows_of<double>({.name = "split", .query_heads = 2, .queries = 40, .keys = 5000});
+    expect_windows_of<float>({.name = "in_place", .query_heads = 7, .queries = 2, .keys = 2500});
 }
 
 TEST(Core, a_stage_hides_keys_and_changes_scores_and_weights) {

@@ -5,7 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "tests/spec.hpp"
 
@@ -116,6 +119,15 @@ TEST(Versions, activations_are_found_by_their_names) {
     EXPECT_EQ(found, -7);
 }
 
+TEST(Versions, a_tensor_to_be_read_says_all_that_it_says_to_be_written) {
+    hone_tensor t;
+    for (std::size_t i = 0; i < sizeof t; ++i)
+        reinterpret_cast<unsigned char*>(&t)[i] = static_cast<unsigned char>(i);
+    const hone_const_tensor c = hone_const(t);
+    static_assert(sizeof c == sizeof t);
+    EXPECT_EQ(std::memcmp(&c, &t, sizeof t), 0);
+}
+
 TEST(Versions, the_header_s_is_the_library_s) {
     const std::string header = std::to_string(HONE_VERSION_MAJOR) + "." + std::to_string(HONE_VERSION_MINOR) +
                                "." + std::to_string(HONE_VERSION_PATCH);
@@ -153,6 +165,15 @@ TEST(Veneer, arrays_of_another_length_or_type_are_refused_by_name) {
     call.k = strided(doubles.data(), 0, 0, 0);
     EXPECT_NE(refusal().find("k.dtype"), std::string::npos) << refusal();
 }
+
+// A temporary that owns its elements would be gone before the call.
+static_assert(!std::is_constructible_v<ConstArray, std::vector<float>>);
+static_assert(!std::is_constructible_v<Array, std::vector<float>>);
+static_assert(std::is_constructible_v<ConstArray, std::vector<float>&>);
+static_assert(std::is_constructible_v<ConstArray, std::span<const double>>);
+static_assert(std::is_constructible_v<Array, std::span<double>>);
+static_assert(!std::is_constructible_v<Array, std::span<const double>>);
+static_assert(!std::is_constructible_v<Array, const std::vector<float>&>);
 
 TEST(Veneer, computes_in_the_type_of_q) {
     const std::vector<double> q = {1}, k = {0, 1}, v = {2, 6}, sink = {0.5};

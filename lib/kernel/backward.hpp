@@ -52,8 +52,9 @@ void gather_rows(BackwardRows<T>& row) {
         reinterpret_cast<const RowConstants<T>*>(call.workspace + call.row_constants);
     const Range queries = queries_of(call.n, row.rows);
     const Range seen = common(keys_seen(call.visibility, queries), row.keys);
-    row.columns = relative({round_down(seen.begin, kPanel<T>), seen.end}, row.keys.begin);
-    row.seen = seen_of(call.visibility, queries, {row.keys.begin + row.columns.begin, seen.end});
+    const std::int64_t first = call.in_place ? seen.begin : round_down(seen.begin, kPanel<T>);
+    row.columns = relative({first, seen.end}, row.keys.begin);
+    row.seen = seen_of(call.visibility, queries, {first, seen.end});
     for (std::int64_t r = 0; r < count(row.rows); ++r) {
         const QueryHead at = row_at(call.n, row.task.kv_head, row.rows.begin + r);
         row.at[r] = at;

@@ -71,6 +71,12 @@ KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Ra
     return block;
 }
 
+// Where the columns of a strip begin, that the chains of p v are the same in a strip of any rows.
+template <class T>
+inline std::int64_t first_column(const ForwardCall<T>& call, std::int64_t column) {
+    return call.reading == Reading::in_place ? column : round_down(column, kChain);
+}
+
 // Calls body(block, strip) for what the rows see of some key blocks; where that is nothing, o becomes 0.
 template <class T, class Body>
 void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
@@ -92,7 +98,7 @@ void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
             const Range columns =
                 relative(common(keys_seen(call.visibility, queries), block.keys), block.keys.begin);
             if (!empty(columns))
-                body(block, Strip{some, {round_down(columns.begin, kPanel<T>), columns.end}});
+                body(block, Strip{some, {first_column(call, columns.begin), columns.end}});
             else if (block.join == Join::store)
                 clear_rows(row.o.at(r, 0), count(some), call.block.value_width);
         }

@@ -2,7 +2,9 @@
 // with what chose it and where. (bench/NOTES.md has the measurements that refused others.)
 #pragma once
 
+#include "accumulate.hpp"
 #include "kernel/simd.hpp"
+#include "stage.hpp"
 #include "tuning.hpp"
 
 namespace hone {
@@ -48,16 +50,22 @@ inline constexpr Tuning kTuning = {
     // Backward holds a second block of scores, and both sides' panels. (128 rows on Zen 4: +0.4%.)
     .backward_rows = 96,
     // k and v of a block stay in L2 beside the scores. On Zen 5 256 keys beat 128 by 3 to 5% in forward with
-    // AVX-512 (by 2% at D = 32 with AVX2), and by 2 to 4% in backward.
+    // AVX-512 (by 2% at D = 32 with AVX2), and by 2 to 4% in backward. There (L2 of 1 MiB) they also beat
+    // 128 keys by 3% in backward at D = 512, and 64 keys by 13% at D = 1024, forward by 3%.
     .block_keys = 256,
-    .block_bytes = 512 * 1024,
+    .block_bytes = 2048 * 1024,
     .few_rows = 16,
     .in_place_keys = 512,
     .split_keys = 1024,
 };
-static_assert(kTuning<float>.forward_rows <= kMostRows && kTuning<float>.backward_rows <= kMostRows);
-static_assert(kTuning<float>.split_keys % kTuning<float>.block_keys == 0);
-static_assert(kTuning<float>.split_keys % kTuning<float>.in_place_keys == 0);
+template <class T>
+inline constexpr bool kTuningFits =
+    kTuning<T>.forward_rows <= kMostRows&& kTuning<T>.backward_rows <= kMostRows&& kTuning<T>.block_keys <=
+            kMostScores&& kTuning<T>.in_place_keys <=
+            kMostScores&& kTuning<T>.split_keys % kTuning<T>.in_place_keys ==
+        0 &&
+    kTuning<T>.split_keys / kSliceKeys <= kPlainTerms&& kChain % kPanel<T> == 0;
+static_assert(kTuningFits<float> && kTuningFits<double>);
 
 }  // namespace
 }  // namespace hone

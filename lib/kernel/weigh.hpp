@@ -97,6 +97,7 @@ template <class T, class Act>
 template <class T>
 [[gnu::noinline, gnu::cold]] T scale_weights(const Scores<T>& row, T factor) {
     Vectors<T> sum(0);
+    if (empty(row.seen)) return 0;
     for (std::int64_t c = vectors_down<T>(row.seen.begin); c < row.seen.end; c += Vectors<T>::width) {
         const Vectors<T> scaled = load_vectors(row.s + c) * Vectors<T>(factor);
         store(row.s + c, scaled);

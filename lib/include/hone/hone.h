@@ -235,11 +235,12 @@ static inline hone_tensor hone_bnhd(void* data, int64_t heads, int64_t rows, int
 
 /* The same memory, to be read. */
 static inline hone_const_tensor hone_const(hone_tensor tensor) {
-    hone_const_tensor t = {tensor.data, 0, 0, 0, HONE_DTYPE_DEFAULT, 0, {0}};
+    hone_const_tensor t = {tensor.data, 0, 0, 0, tensor.dtype, tensor.reserved_0, {0}};
+    size_t i;
     t.batch_stride = tensor.batch_stride;
     t.head_stride = tensor.head_stride;
     t.row_stride = tensor.row_stride;
-    t.dtype = tensor.dtype;
+    for (i = 0; i < sizeof t.reserved / sizeof t.reserved[0]; ++i) t.reserved[i] = tensor.reserved[i];
     return t;
 }
 

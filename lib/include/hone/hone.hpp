@@ -35,10 +35,20 @@ inline void check(hone_status status) {
     if (status != HONE_OK) throw Error(status, hone_last_error());
 }
 
+// clang-format off
 // The types that are known at compile time.
 template <class T>
-concept Scalar = std::same_as < std::remove_const_t<T>,
-float > || std::same_as<std::remove_const_t<T>, double>;
+concept Scalar = std::same_as<std::remove_const_t<T>, float> || std::same_as<std::remove_const_t<T>, double>;
+
+// Contiguous scalars that outlive the expression.
+template <class R>
+concept ScalarRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+                      Scalar<std::ranges::range_value_t<R>> &&
+                      (std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>);
+template <class R>
+concept WritableScalarRange =
+    ScalarRange<R> && !std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>;
+// clang-format on
 
 template <Scalar T>
 inline constexpr hone_dtype dtype_of =
@@ -99,15 +109,15 @@ ViewOf<T> bnhd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t feat
 }
 
 // A contiguous array that a call reads: a parameter, or lse. Any std::vector, std::array or std::span of
-// float or double is one. An empty one is absent.
+// float or double is one, but no temporary that owns its elements. An empty one is absent.
 struct ConstArray {
     const void* data = nullptr;
     std::size_t size = 0;
     hone_dtype dtype = HONE_DTYPE_DEFAULT;
 
     ConstArray() = default;
-    template <std::ranges::contiguous_range R>
-    requires std::ranges::sized_range<R> && Scalar<std::ranges::range_value_t<R>> ConstArray(const R& values)
+    template <ScalarRange R>
+    ConstArray(R&& values)
         : data(std::ranges::data(values)),
           size(std::ranges::size(values)),
           dtype(dtype_of<std::ranges::range_value_t<R>>) {}
@@ -120,9 +130,8 @@ struct Array {
     hone_dtype dtype = HONE_DTYPE_DEFAULT;
 
     Array() = default;
-    template <std::ranges::contiguous_range R>
-    requires std::ranges::sized_range<R> && Scalar<std::ranges::range_value_t<R>> &&
-        (!std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>)Array(R&& values)
+    template <WritableScalarRange R>
+    Array(R&& values)
         : data(std::ranges::data(values)),
           size(std::ranges::size(values)),
           dtype(dtype_of<std::ranges::range_value_t<R>>) {}
