@@ -1,4 +1,5 @@
-// accept.cpp: the sizes that the structs of the interface have had, and how the ones become the others.
+// accept.cpp: the sizes that the structs of the interface have had, and how a caller's struct becomes
+// today's.
 #include "accept.hpp"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ template <class Struct>
 struct Version {
     const char* argument;
     const char* type;
-    std::size_t first;  // its size in 0.2.0, when it was first
+    std::size_t first;  // its size in 0.2.0, the first version
 };
 template <class Struct>
 constexpr Version<Struct> version_of();
@@ -39,7 +40,7 @@ static_assert(sizeof(hone_backward_args) >= version_of<hone_backward_args>().fir
 static_assert(sizeof(hone_activation_info) >= version_of<hone_activation_info>().first);
 static_assert(sizeof(hone_tensor) == 104 && sizeof(hone_const_tensor) == 104);
 
-// More than any version will have, and little enough to be read where it is a mistake.
+// More than any version will have: a larger size is a mistake.
 constexpr std::size_t kMostBytes = 4096;
 
 template <class Struct>

@@ -8,7 +8,7 @@
 namespace hone {
 namespace {
 
-// Blocks of rows that keep so many tasks apart: each adds to another one at a time.
+// With so many blocks of rows tasks seldom want to add to the same one at once.
 constexpr std::int64_t kEnoughRowBlocks = 16;
 
 // Heads of a group, of one query, that lie in one row of dq and are summed within a task.
@@ -190,47 +190,58 @@ void QueryContribution<T>::add_step(std::int64_t row_block) {
         add_rows(row_block);
 }
 
-// Each row is one of the gradient's.
+// Each row of the block is a row of the gradient.
 template <class T>
 void QueryContribution<T>::add_rows(std::int64_t row_block) {
-    const std::int64_t heads = shape_.n.heads_per_kv, first = row_block * shape_.block.rows;
-    const std::int64_t last = smaller(first + shape_.block.rows, shape_.n.queries * heads),
-                       width = shape_.block.key_width;
+    const std::int64_t heads = shape_.n.heads_per_kv, width = shape_.block.key_width;
+    const Range rows = rows_of_block(shape_, row_block);
     sum_.in_turn(task_, turn(row_block), [&](auto add) {
-        for (std::int64_t row = first; row < smaller(first + heads, last); ++row)
-            add({task_.kv_head * heads + row % heads, row / heads, (last - row + heads - 1) / heads,
-                 tile_ + (row - first) * width, heads * width});
+        for (std::int64_t row = rows.begin; row < smaller(rows.begin + heads, rows.end); ++row)
+            add({task_.kv_head * heads + row % heads, row / heads, (rows.end - row + heads - 1) / heads,
+                 tile_ + (row - rows.begin) * width, heads * width});
     });
 }
 
-// All rows of a head, or of all heads, are one of the gradient's.
+// All rows of a head, or of all heads, are summed into one row of the gradient.
 template <class T>
 void QueryContribution<T>::add_to_running_sums(std::int64_t row_block) {
-    const std::int64_t sums = sum_.how().sums_heads ? 1 : shape_.n.heads_per_kv,
-                       first = row_block * shape_.block.rows;
-    const std::int64_t rows = smaller(shape_.block.rows, shape_.n.queries * shape_.n.heads_per_kv - first);
+    const std::int64_t sums = sum_.how().sums_heads ? 1 : shape_.n.heads_per_kv;
     const std::int64_t width = shape_.block.key_width;
-    for (std::int64_t r = 0; r < smaller(sums, rows); ++r) {
-        T* const to = sums_ + (first + r) % sums * width;
-        tiles_.add[static_cast<int>(Join::compensate)]({(rows - r + sums - 1) / sums, shape_.n.key_dim, T(1),
-                                                        tile_ + r * width, sums * width, to, 0,
-                                                        to + sums * width, 0});
+    const Range rows = rows_of_block(shape_, row_block);
+    for (std::int64_t r = 0; r < smaller(sums, count(rows)); ++r) {
+        T* const to = sums_ + (rows.begin + r) % sums * width;
+        tiles_.add[static_cast<int>(Join::compensate)]({.rows = (count(rows) - r + sums - 1) / sums,
+                                                        .features = shape_.n.key_dim,
+                                                        .factor = T(1),
+                                                        .from = tile_ + r * width,
+                                                        .from_stride = sums * width,
+                                                        .to = to,
+                                                        .to_stride = 0,
+                                                        .lost = to + sums * width,
+                                                        .lost_stride = 0});
     }
 }
 
-// The rows of one query are one of the gradient's. A query whose rows begin in an earlier block, which comes
-// later, is carried on to it.
+// The rows of one query are summed into one row of the gradient. A query whose rows begin in an earlier block
+// is carried over to that block, which is processed later.
 template <class T>
 void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
-    const std::int64_t heads = shape_.n.heads_per_kv, first = row_block * shape_.block.rows;
-    const std::int64_t end = smaller(first + shape_.block.rows, shape_.n.queries * heads),
-                       width = shape_.block.key_width;
-    const std::int64_t first_whole = (first + heads - 1) / heads, end_query = (end + heads - 1) / heads;
+    const std::int64_t heads = shape_.n.heads_per_kv, width = shape_.block.key_width;
+    const Range rows = rows_of_block(shape_, row_block);
+    const std::int64_t first_whole = (rows.begin + heads - 1) / heads;
+    const std::int64_t end_query = (rows.end + heads - 1) / heads;
     T *const running = sums_, *const lost = running + width, *const whole = lost + width;
-    for (std::int64_t query = end_query - 1; query >= first / heads; --query) {
-        const std::int64_t from = std::max(query * heads, first), to = smaller((query + 1) * heads, end);
-        tiles_.add[static_cast<int>(Join::compensate)](
-            {to - from, shape_.n.key_dim, T(1), tile_ + (from - first) * width, width, running, 0, lost, 0});
+    for (std::int64_t query = end_query - 1; query >= rows.begin / heads; --query) {
+        const Range of_query = common(rows, {query * heads, (query + 1) * heads});
+        tiles_.add[static_cast<int>(Join::compensate)]({.rows = count(of_query),
+                                                        .features = shape_.n.key_dim,
+                                                        .factor = T(1),
+                                                        .from = tile_ + (of_query.begin - rows.begin) * width,
+                                                        .from_stride = width,
+                                                        .to = running,
+                                                        .to_stride = 0,
+                                                        .lost = lost,
+                                                        .lost_stride = 0});
         if (query < first_whole) continue;
         std::copy_n(running, width, whole + (query - first_whole) * width);
         std::fill_n(running, 2 * width, T(0));

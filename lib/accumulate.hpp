@@ -1,7 +1,7 @@
 // accumulate.hpp: where a contribution to a gradient lands, in which order, and in which precision.
 //
 // A gradient falls into cells that do not meet in memory: one for each block of its rows in each head of each
-// batch entry. Along an axis of stride 0, over which the gradient is summed, cells fall together. A task
+// batch entry. Along an axis of stride 0, over which the gradient is summed, cells coincide. A task
 // gives each cell one contribution; where all of its blocks of rows belong to one cell, it sums them up
 // first. Contributions to a cell are added in the order of the tasks, whoever computes them: so the bits are
 // the same at every number of threads.
@@ -30,12 +30,12 @@ struct Tiles;
 // limit is 100 (6e-6): longer sums are compensated.
 inline constexpr std::int64_t kPlainTerms = 64;
 
-// As many tasks can end at the same time and not wait for each other.
+// Up to this many tasks can end at the same time without waiting for each other.
 inline constexpr std::int64_t kMostCopies = 16;
 
 enum class Side { queries, keys };
 
-// Whether tasks that add to one cell may meet: not where one thread takes them in their order.
+// Whether tasks that add to one cell may run at the same time: never on one thread.
 enum class Meeting { never, possible };
 
 // The task of a key block of a kv head. As far as additions go, tasks come in the order of key blocks
@@ -44,8 +44,8 @@ struct KeyBlockTask {
     std::int64_t batch, kv_head, key_block;
 };
 
-// The first key blocks come in reverse. Under a causal mask a key block is done with its own edge sooner than
-// the key blocks before it, and would wait there for their turns: so it is before them. The later ones start
+// The first key blocks come in reverse. Under a causal mask a key block is done with the diagonal sooner
+// than the key blocks before it, and would wait there for their turns: so it goes first. The later ones start
 // when the first ones are far ahead.
 inline constexpr std::int64_t kReversed = 4;
 
@@ -57,7 +57,7 @@ inline bool needs_compensation(std::int64_t blocks) {
 }
 
 // The place of a key block among those of a range, in the order of tasks, and the key block at a place. A
-// part of the range has the order that the range has.
+// sub-range has the order of the whole range.
 inline std::int64_t place_of(std::int64_t key_block, Range key_blocks) {
     const std::int64_t reversed = smaller(key_blocks.end, kReversed);
     return key_block < reversed ? reversed - 1 - key_block : key_block - key_blocks.begin;
@@ -91,7 +91,7 @@ struct Accumulator {
 std::int64_t contributions(const Accumulator& a, Range key_blocks);
 // The turn of a task among the key blocks that contribute to the cell.
 Turn turn_of(const Accumulator& a, const KeyBlockTask& task, std::int64_t row_block, Range key_blocks);
-// 0 where no cell is added to twice.
+// 0 if every cell gets one contribution at most.
 std::int64_t counter_count(const Accumulator& a);
 // Elements of one copy.
 std::int64_t copy_size(const Accumulator& a);
@@ -138,7 +138,7 @@ class GradientSum {
     const Tiles<T>& tiles_;
     Target<T> gradient_;  // the caller's
     Target<T> sum_;       // the same, or its copies
-    Target<T> lost_;      // what rounding has added to sum_
+    Target<T> lost_;      // the rounding error in sum_
     T factor_;
     Counter* counters_;
 };
@@ -172,8 +172,8 @@ class QueryContribution {
     T* const sums_;        // query_sums_size
 };
 
-// What it gives to dk or dv: the partial sum that steps add to, which is added to a compensated one whenever
-// it has kPlainTerms.
+// What it gives to dk or dv: the partial sum that steps add to, which is added to a compensated sum after
+// every kPlainTerms of them.
 template <class T>
 class KeyContribution {
   public:

@@ -46,7 +46,7 @@ struct Free {
     void operator()(void* memory) const { std::free(memory); }
 };
 
-// A call that is valid but for its memory.
+// A call whose memory has not been checked yet.
 template <class Args, class Plan>
 struct Prepared {
     hone_problem problem;
@@ -163,8 +163,8 @@ hone_status hone_activation_by_name(const char* name, int32_t* activation) {
         *activation = a;
         return HONE_OK;
     }
-    return hone::fail(HONE_INVALID_ARGUMENT, "name: is '%s'; should be that of an activation, as '%s'", name,
-                      hone::activation_info(0)->name);
+    return hone::fail(HONE_INVALID_ARGUMENT, "name: is '%s'; should be that of an activation, such as '%s'",
+                      name, hone::activation_info(0)->name);
 }
 
 const char* hone_version(void) {

@@ -26,7 +26,7 @@ double least_share(const Shape& s) {
     return static_cast<double>(least) / static_cast<double>(count(s.keys));
 }
 
-// When the last of `threads` ends, counted in the longest task, where they take tasks in the order of their
+// When the last of `threads` ends, in units of the longest task, where they take tasks in the order of their
 // lengths, which fall evenly from 1 to `least`. Twice as many tasks as threads pair up to equal sums, a long
 // one with a short one; what such rounds leave is added on top.
 double time_of_falling(double tasks, double threads, double least) {

@@ -6,10 +6,10 @@
 
 namespace hone {
 
-// Where other programs hold the cores, a thread that is called comes when its time slice does, some
-// milliseconds later, and the parallel region ends no sooner. After a call that took longer than it would
-// have on one thread, short calls run on one for a while. Their bits are the same. (Two processes with 2
-// threads each on the 2 cores of an AMD Zen 4, decoding 16384 keys of 8 heads, D 64: 5.5 times the time of
+// Where other programs hold the cores, a thread that is called starts when it is given a time slice,
+// some milliseconds later, and the parallel region ends no sooner. After a call that took longer than it
+// would have on one thread, short calls run on one for a while. Their bits are the same. (Two processes with
+// 2 threads each on the 2 cores of an AMD Zen 4, decoding 16384 keys of 8 heads, D 64: 5.5 times the time of
 // one process without this, 3.0 times with it.)
 class Crowding {
   public:

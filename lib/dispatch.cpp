@@ -1,9 +1,9 @@
 // dispatch.cpp: the table of ISAs in this build, and the choice among them.
 #include "dispatch.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 
 #include "error.hpp"
 
@@ -52,22 +52,36 @@ const Row* find(const char* name) {
     return nullptr;
 }
 
-std::string names() {
-    std::string all;
-    for (const Row& row : kRows) all += (all.empty() ? "" : ", ") + std::string(row.name);
+// A text of fixed size: nothing is allocated, so nothing can be thrown.
+struct Text {
+    char text[256] = "";
+
+    void append(const char* more) {
+        const std::size_t used = std::strlen(text);
+        std::snprintf(text + used, sizeof text - used, "%s", more);
+    }
+};
+
+Text names() {
+    Text all;
+    for (const Row& row : kRows) {
+        if (&row != kRows) all.append(", ");
+        all.append(row.name);
+    }
     return all;
 }
 
 // HONE_ISA, as it was when first asked for; "" where it is not set.
-const std::string& forced() {
-    static const std::string name = [] {
-        const char* value = std::getenv("HONE_ISA");
-        return std::string(value ? value : "");
+const char* forced() {
+    static const Text name = [] {
+        Text copy;
+        if (const char* const value = std::getenv("HONE_ISA")) copy.append(value);
+        return copy;
     }();
-    return name;
+    return name.text;
 }
 
-// Null where this machine runs none: a build may hold no kernels for the baseline of its family.
+// Null if this machine runs none of them: a build may hold no kernels for the baseline of its family.
 const Row* best() {
     for (int i = kCount - 1; i >= 0; --i)
         if (kRows[i].runs()) return &kRows[i];
@@ -76,16 +90,15 @@ const Row* best() {
 
 hone_status choose(const char* isa, const Row** chosen) {
     const bool by_problem = isa != nullptr;
-    if (!best()) return fail(HONE_UNSUPPORTED, "isa: this machine runs none of %s", names().c_str());
-    if (!by_problem && forced().empty()) {
+    if (!best()) return fail(HONE_UNSUPPORTED, "isa: this machine runs none of %s", names().text);
+    if (!by_problem && forced()[0] == '\0') {
         *chosen = best();
         return HONE_OK;
     }
-    const char* name = by_problem ? isa : forced().c_str();
+    const char* name = by_problem ? isa : forced();
     const char* argument = by_problem ? "isa" : "HONE_ISA";
     const Row* row = find(name);
-    if (!row)
-        return fail(HONE_UNSUPPORTED, "%s: is '%s'; should be one of %s", argument, name, names().c_str());
+    if (!row) return fail(HONE_UNSUPPORTED, "%s: is '%s'; should be one of %s", argument, name, names().text);
     if (!row->runs())
         return fail(HONE_UNSUPPORTED, "%s: is '%s', which this machine does not run; should be '%s' or lower",
                     argument, name, best()->name);

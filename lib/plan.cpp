@@ -17,12 +17,18 @@ class Regions {
   public:
     std::size_t take(std::int64_t count, std::size_t element) {
         const std::size_t at = bytes_;
-        bytes_ += (static_cast<std::size_t>(count) * element + kAlignment - 1) / kAlignment * kAlignment;
+        std::size_t size = 0, end = 0;
+        if (__builtin_mul_overflow(static_cast<std::size_t>(count), element, &size) || size > kTooMuch ||
+            __builtin_add_overflow(bytes_, (size + kAlignment - 1) / kAlignment * kAlignment, &end))
+            end = kTooMuch;
+        bytes_ = std::min(end, kTooMuch);
         return at;
     }
     std::size_t bytes() const { return bytes_; }
 
   private:
+    // What no allocation can give, for sizes that 64 bits cannot hold.
+    static constexpr std::size_t kTooMuch = std::size_t{1} << 62;
     std::size_t bytes_ = 0;
 };
 

@@ -17,14 +17,15 @@
 namespace hone {
 namespace {
 
-// OpenMP's threads do not outlive a fork: the child would wait for them for ever. It runs on one thread, by
-// the plan for as many threads as its parent had, whose workspace it may have been given.
+// OpenMP's threads do not outlive a fork: the child would wait for them for ever. It runs on one thread,
+// but by the plan for its parent's threads, as its workspace may have been measured for that.
 std::atomic<bool> forked{false};
 [[maybe_unused]] const int watches_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 thread_local Crowding crowding;
 
-// Whether a task shows how fast a multiply-add is here. What others cost is mostly memory's, or nothing.
+// Whether a task shows how fast a multiply-add is here. The others mostly wait for memory, or do
+// next to nothing.
 bool shows_speed(Work work) {
     return work == Work::attend || work == Work::key_block;
 }
@@ -136,7 +137,7 @@ class BackwardTasks {
             tiles_.row_constants(call_, {task.batch, group, schedule_.queries(task)});
     }
 
-    // The blocks of rows that see the key block pass by, the last one first.
+    // Goes through the blocks of rows that see the key block, the last one first.
     void key_block(const KeyBlockTask& task, T* scratch) {
         const BackwardScratch& at = call_.scratch;
         const Blocks& block = call_.block;

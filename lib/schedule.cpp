@@ -7,7 +7,7 @@
 namespace hone {
 namespace {
 
-// Multiply-adds that take as long as one element's way from memory, and as one score's way through the
+// Multiply-adds that take as long as loading one element from memory, and as taking one score through the
 // activation, or through its derivative.
 constexpr double kRead = 8, kActivate = 16, kDifferentiate = 24;
 
@@ -238,9 +238,8 @@ BackwardSchedule::Unfinished BackwardSchedule::unfinished(const Accumulator& gra
     if (gradient.sums_rows) return {0, rows, rows};
     if (gradient.side == Side::keys)
         return {plan_.block.key_blocks.begin * plan_.block.keys, plan_.keys.end, rows};
-    const Range queries = queries_seeing(plan_.visibility, plan_.keys);
     const std::int64_t heads = plan_.n.heads_per_kv, block = plan_.block.rows;
-    const Range blocks = blocks_touched({queries.begin * heads, queries.end * heads}, block);
+    const Range blocks = row_blocks_seeing(plan_, plan_.keys);
     return {smaller(blocks_of(blocks.begin * block, heads), rows), smaller(blocks.end * block / heads, rows),
             rows};
 }

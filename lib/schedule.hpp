@@ -21,7 +21,7 @@ enum class Work {
     finish,         // rows of a gradient: `index` of finish()
 };
 
-// Until a counter has been advanced `value` times; no wait where the value is 0.
+// Waits until the counter has been advanced `value` times; 0: no wait.
 struct Wait {
     std::int64_t counter, value;
 };
@@ -33,11 +33,11 @@ struct Task {
     std::int64_t advances;  // the counter that its end advances; -1: none
 };
 
-// Reading a block of keys from the cache takes as long as multiplying so many rows more.
+// Reading a block of keys from the cache takes as long as multiplying this many rows more.
 inline constexpr std::int64_t kPanelRows = 3;
 
-// What one task joins: so many partial results of rows, at least one row's; and so many queries of heads that
-// are joined.
+// How much one task joins: this many partial results, but at least those of one row; or the heads of this
+// many queries.
 inline constexpr std::int64_t kJoinPartials = 64, kJoinQueries = 64;
 
 class ForwardSchedule {
@@ -47,7 +47,7 @@ class ForwardSchedule {
     std::int64_t tasks() const;
     Task task(std::int64_t i) const;
     double cost(const Task& task) const;
-    // Of all attend tasks; where that is more than `enough`, anything that is more.
+    // Of all attend tasks. Stops early once it is more than `enough`.
     double total_cost(double enough) const;
     std::int64_t counters() const;
     // The rows of a join_splits task, and the queries of a join_heads task.
@@ -79,7 +79,7 @@ class BackwardSchedule {
     std::int64_t tasks() const;
     Task task(std::int64_t i) const;
     double cost(const Task& task) const;
-    // Of all key_block tasks; where that is more than `enough`, anything that is more.
+    // Of all key_block tasks. Stops early once it is more than `enough`.
     double total_cost(double enough) const;
     std::int64_t counters() const { return plan_.n.batch + 1; }
 
@@ -91,7 +91,7 @@ class BackwardSchedule {
     Range groups(const Task& task) const;
     Range queries(const Task& task) const;
 
-    // Rows of one distinct head of a gradient which no task of a key block completes.
+    // Rows of one distinct head of a gradient that no key_block task finishes.
     struct Finish {
         const Accumulator* gradient;
         std::int64_t batch, head;

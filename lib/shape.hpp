@@ -13,7 +13,7 @@ struct Extents {
 };
 
 // A "row" is a (query, query head) pair of one kv head: row r is query r / heads_per_kv and head
-// r % heads_per_kv of its own, so that the rows of one block see nearly the same keys.
+// r % heads_per_kv among the heads of its kv head, so that the rows of one block see nearly the same keys.
 struct Blocks {
     std::int64_t rows, keys;              // of a block
     std::int64_t row_blocks;              // how many
@@ -29,7 +29,7 @@ struct Shape {
     Blocks block;
 };
 
-// The keys that one task packs, of every type a number of whole panels: a slice of a key block.
+// The keys that one task packs, a slice of a key block: whole panels of every type.
 inline constexpr std::int64_t kSliceKeys = 64;
 
 // Rows that forward treats together where a block of rows sees a block of keys in part: whole register tiles
@@ -85,23 +85,24 @@ inline std::int64_t row_index(const Extents& n, std::int64_t batch, const QueryH
     return (batch * n.query_heads + at.head) * n.queries + at.query;
 }
 
-// And of a row of a head group in an array [batch, head groups, queries].
+// Where the value of a head group's row lies in an array [batch, head groups, queries].
 inline std::int64_t group_row_index(const Extents& n, std::int64_t batch, std::int64_t group,
                                     std::int64_t query) {
     return (batch * group_count(n) + group) * n.queries + query;
 }
 
-// The blocks of keys of which some of these rows see a key, and of rows that see a key of this block. Since
-// both follow from the same ranges, a block of rows is among those of a block of keys where that is among
-// those of it.
+// The blocks of keys of which some of these rows see a key, and of rows that see a key of this block. The two
+// agree: row_blocks_seeing(kb) contains rb exactly where key_blocks_seen(rb) contains kb.
 inline Range key_blocks_seen(const Shape& s, std::int64_t row_block) {
     return blocks_touched(keys_seen(s.visibility, queries_of(s.n, rows_of_block(s, row_block))),
                           s.block.keys);
 }
-inline Range row_blocks_seeing(const Shape& s, std::int64_t key_block) {
-    const Range queries = queries_seeing(s.visibility, keys_of_block(s, key_block));
-    if (empty(queries)) return {0, 0};
+inline Range row_blocks_seeing(const Shape& s, Range keys) {
+    const Range queries = queries_seeing(s.visibility, keys);
     return blocks_touched({queries.begin * s.n.heads_per_kv, queries.end * s.n.heads_per_kv}, s.block.rows);
+}
+inline Range row_blocks_seeing(const Shape& s, std::int64_t key_block) {
+    return row_blocks_seeing(s, keys_of_block(s, key_block));
 }
 
 }  // namespace

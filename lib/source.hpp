@@ -41,7 +41,7 @@ struct StridedRows {
     std::int64_t stride;
 };
 
-// The addresses of rows, `stride` bytes apart, for those who fetch them into a cache.
+// The addresses of rows, `stride` bytes apart, for prefetching.
 struct RowAddresses {
     const char* first;
     std::int64_t stride;
@@ -86,7 +86,7 @@ inline const char* row_of(const RowAddresses& rows, std::int64_t row) {
     return rows.first + row * rows.stride;
 }
 
-// Calls body(rows) with the rows of a head from `at` on, in the type that tells how they lie and are stored.
+// Calls body(rows) with the rows of a head from `at` on; their type says how they lie and are stored.
 template <class T, class Body>
 inline auto with_rows(const Source<T>& source, const RowIndex& at, Body body) {
     return body(StridedRows<T>{static_cast<const T*>(source.data) + at.batch * source.batch_stride +
@@ -99,8 +99,8 @@ inline RowAddresses addresses_of(const Source<T>& source, const RowIndex& at) {
     return with_rows(source, at, [](const auto& rows) { return addresses_of(rows); });
 }
 
-// A row as scalars of the kernel: where it lies if it is stored as such, else converted into `room`, which
-// has room_for_scalars elements for so many.
+// A row as scalars of the kernel: the row itself if it is stored as such, else a copy in `room`, which has
+// room_for_scalars elements.
 inline std::int64_t room_for_scalars(const hone_const_tensor&, std::int64_t) {
     return 0;
 }

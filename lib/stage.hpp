@@ -1,7 +1,7 @@
 // stage.hpp: what modifies a row of scores before the activation, and a row of weights after it.
 //
 // A modifier gives functions that are called through pointers, once for each row of a block of scores, which
-// is in L1. Absent ones cost a branch a row. Forward calls
+// is in L1. Without stages the cost is one branch a row. Forward calls
 //     before(s)        scaled scores -> scores        in the order of the stages
 //     after(p)         weights -> weights of v        in the order of the stages
 // and backward unwinds: before(s) again, then
@@ -28,7 +28,7 @@ struct ScoreRow {
     Range seen;  // the elements of keys that the query sees; no other may be read or written
 };
 
-// `kept` has room for a row: what `before` leaves there, before_backward finds there. It is null in forward.
+// `kept` has room for a row: `before` may leave there what before_backward needs. It is null in forward.
 template <class T>
 struct Stage {
     const void* data;  // the stage's own, the first argument of each function

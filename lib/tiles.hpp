@@ -39,7 +39,7 @@ struct ForwardCall : ForwardPlan {
     std::byte* workspace;
 };
 
-// The gradients that are wanted; null ones are not.
+// The gradients to compute; null ones are not wanted.
 template <class T>
 struct Gradients {
     Target<T> q, k, v;
@@ -84,7 +84,7 @@ struct GroupTask {
 // How a row is added to another.
 enum class Join {
     store,       // it is the first
-    add,         // it is rounded away from what is there
+    add,         // added with ordinary rounding
     compensate,  // the same, and what rounding took is kept and comes in with the next (Kahan's summation)
 };
 inline constexpr int kJoins = 3;
@@ -98,7 +98,7 @@ struct Addition {
     std::int64_t from_stride;
     T* to;
     std::int64_t to_stride;  // 0: all rows are added to one
-    T* lost;                 // what rounding has added to `to` so far; null where nothing is compensated
+    T* lost;                 // the rounding error in `to` so far; null where nothing is compensated
     std::int64_t lost_stride;
 };
 

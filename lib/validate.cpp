@@ -14,7 +14,7 @@
 namespace hone {
 namespace {
 
-// Far above any memory, and far below where a product of two would leave 64 bits.
+// More than any memory holds; small multiples of it still fit into 64 bits.
 constexpr std::int64_t kMostElements = std::int64_t{1} << 48;
 
 hone_status check_extent(const char* name, std::int64_t value, std::int64_t least) {
@@ -70,12 +70,12 @@ hone_status check_options(const hone_problem& p, const hone_activation_info& inf
     if (p.dtype != HONE_FLOAT32 && p.dtype != HONE_FLOAT64)
         return fail(HONE_INVALID_ARGUMENT, "dtype: is %d; should be HONE_FLOAT32 or HONE_FLOAT64", p.dtype);
     if (p.flags & ~std::uint32_t{HONE_CAUSAL})
-        return fail(HONE_INVALID_ARGUMENT, "flags: is %#x; should be HONE_CAUSAL or 0", p.flags);
+        return fail(HONE_UNSUPPORTED, "flags: is %#x; this version knows HONE_CAUSAL alone", p.flags);
     if (p.alignment < HONE_TOP_LEFT || p.alignment > HONE_BOTTOM_RIGHT)
         return fail(HONE_INVALID_ARGUMENT, "alignment: is %d; should be HONE_TOP_LEFT or HONE_BOTTOM_RIGHT",
                     p.alignment);
     if (p.reserved != 0)
-        return fail(HONE_INVALID_ARGUMENT, "problem.reserved: is %d; should be 0", p.reserved);
+        return fail(HONE_UNSUPPORTED, "problem.reserved: is %d; should be 0 in this version", p.reserved);
     if (p.threads < 0)
         return fail(HONE_INVALID_ARGUMENT, "threads: is %d; should be 0 (OpenMP's default) or more",
                     p.threads);
@@ -122,7 +122,8 @@ hone_status check_type(const Operand& t, const hone_problem& p) {
                     t.tensor.dtype, p.dtype);
     bool reserved = t.tensor.reserved_0 != 0;
     for (const std::int64_t field : t.tensor.reserved) reserved |= field != 0;
-    return reserved ? fail(HONE_INVALID_ARGUMENT, "%s.reserved: is not 0; should be", t.name) : HONE_OK;
+    return reserved ? fail(HONE_UNSUPPORTED, "%s.reserved: is not 0; should be 0 in this version", t.name)
+                    : HONE_OK;
 }
 
 hone_status check_strides(const Operand& t) {

@@ -1,8 +1,8 @@
 // visibility.hpp: which keys a query sees. Causal masks are decided here, and nowhere else.
 //
-// A query sees one range of keys. From one query to the next neither end of it falls, so that several
-// queries in a row see the keys from the first one's begin to the last one's end, and the queries that see
-// any of several keys in a row are consecutive, too. That is all that others know.
+// A query sees one range of keys. Neither end of it moves back from one query to the next. So consecutive
+// queries together see the keys from the first one's begin to the last one's end, and the queries that see
+// any of some consecutive keys are consecutive, too. That is all that others know.
 #pragma once
 
 #include "hone/hone.h"
@@ -10,7 +10,8 @@
 
 namespace hone {
 
-// Query i sees the keys [i - before, i + beyond) of those that there are: one at least, if it is there.
+// Query i sees the keys [i - before, i + beyond) clipped to the keys that there are;
+// before + beyond >= 1.
 struct Visibility {
     std::int64_t queries, keys;
     std::int64_t before, beyond;
@@ -34,7 +35,7 @@ inline Range keys_seen(const Visibility& v, std::int64_t query) {
     return {clamp(query - v.before, 0, end), end};
 }
 
-// How many: what defaults that depend on the number of keys count.
+// How many. Defaults that depend on the number of keys use this.
 inline std::int64_t count_seen(const Visibility& v, std::int64_t query) {
     return count(keys_seen(v, query));
 }

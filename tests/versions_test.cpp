@@ -156,7 +156,7 @@ TEST(Veneer, arrays_of_another_length_or_type_are_refused_by_name) {
     call.sink = three;
     EXPECT_EQ(refusal(), "sink: has 3 elements; should have 2");
     call.sink = doubles;
-    EXPECT_EQ(refusal(), "sink: has another type; should have floats, as q does");
+    EXPECT_EQ(refusal(), "sink: has another type; should have floats");
     call.sink = two;
     call.lse = three;
     EXPECT_EQ(refusal(), "lse: has 3 elements; should have 2");

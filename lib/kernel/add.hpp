@@ -25,8 +25,8 @@ inline double fma(double a, double b, double c) {
     return a * b + c;
 }
 
-// to += factor * from. `lost` is what rounding has added to the sum so far; it leaves with what is added
-// next. An infinite sum has lost nothing that can be known.
+// to += factor * from. `lost` is the rounding error in the sum so far; the next addition subtracts it. An
+// infinite sum has lost nothing that can be known.
 template <class V>
 inline void compensate(V from, V factor, V& to, V& lost) {
     const V term = fma(from, factor, V(0) - lost), sum = to + term;

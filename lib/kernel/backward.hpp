@@ -1,5 +1,5 @@
 // backward.hpp: the backward tiles. One task owns one key block: it holds k and v packed, and dk and dv,
-// while the blocks of rows that see it pass by.
+// and goes through the blocks of rows that see it.
 //
 //   1. s = q k^T, dp = do v^T                            (forward's step 1, and its mirror)
 //   2. p = w phi(scale s + b), ds = w phi' (dp - delta)  (forward's step 2: the row's L is in b)

@@ -7,8 +7,8 @@ namespace hone {
 namespace {
 
 // p = weight^n phi: e^-L is part of the shift where a maximum is subtracted. Where a sum normalises alone, it
-// is the square of the weight, as phi may be near overflow where e^-L is no normal number; ds is none there
-// either.
+// is the square of the weight, as phi may be near overflow where e^-L is below the normal numbers, and so
+// is ds.
 template <class Act>
 inline constexpr int kWeightPower = Act::normaliser == Normaliser::sum ? 2
                                     : Act::takes_weight                ? 1

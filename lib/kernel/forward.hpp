@@ -2,7 +2,7 @@
 //
 //   1. s = q k^T
 //   2. s -> weights, and what the row carries follows (normaliser.hpp)
-//   3. o = worth o + p v
+//   3. o = rescale o + p v
 //   4. o is divided by what the row carries, or weighted; L
 //
 // Where keys are many, their sums are cut into partial ones, each with an o and a state of its own, which are
@@ -16,9 +16,9 @@
 namespace hone {
 namespace {
 
-// Step 2, between the stages one row at a time: it stays in L1.
+// Step 2. With stages it goes row by row, so that a row stays in L1.
 template <class T>
-void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip, T* worth) {
+void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip, T* rescale) {
     const ForwardCall<T>& call = row.call;
     const Matrix<T> s = {row.scratch + call.scratch.scores, call.block.score_stride};
     const std::int64_t first = strip.rows.begin;
@@ -30,7 +30,7 @@ void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& str
                          row.seen + first,
                          row.constant + first,
                          row.state + first,
-                         worth};
+                         rescale};
     if (call.stages.count == 0) return row.activation.weigh(rows);
     const std::int64_t all = rows.rows;
     rows.rows = 1, rows.scale = 1;
@@ -39,27 +39,27 @@ void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& str
         before_activation<T>(call.stages, at, call.parameter.scale, rows.s.data, nullptr);
         row.activation.weigh(rows);
         after_activation(call.stages, at, rows.s.data);
-        ++rows.seen, ++rows.constant, ++rows.state, ++rows.worth;
+        ++rows.seen, ++rows.constant, ++rows.state, ++rows.rescale;
     }
 }
 
 // Step 3's rescale of o.
 template <class T>
-void scale_output(ForwardRows<T>& row, const Strip& strip, const T* worth) {
+void scale_output(ForwardRows<T>& row, const Strip& strip, const T* rescale) {
     const std::int64_t features = row.call.n.value_dim;
-    for (std::int64_t r = strip.rows.begin; r < strip.rows.end; ++r, ++worth) {
-        if (*worth == 1) continue;
+    for (std::int64_t r = strip.rows.begin; r < strip.rows.end; ++r, ++rescale) {
+        if (*rescale == 1) continue;
         T* const o = row.o.row(r);
-        for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(*worth));
+        for (std::int64_t d = 0; d < features; d += kWidth<T>) store(o + d, load(o + d) * Vec<T>(*rescale));
     }
 }
 
-// Step 2, and o is worth what it is then, where it has begun.
+// Step 2, and step 3's rescale of o, unless this is the first block.
 template <class T>
 void weigh(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
-    T worth[kMostRows];
-    weigh_strip(row, block, strip, worth);
-    if (block.join != Join::store) scale_output(row, strip, worth);
+    T rescale[kMostRows];
+    weigh_strip(row, block, strip, rescale);
+    if (block.join != Join::store) scale_output(row, strip, rescale);
 }
 
 // Step 3: o (+)= p v, v being the lines of the strip's columns.
@@ -115,7 +115,7 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
               [&](const auto& v) { add_values(row, block, strip, lines_at(v, columns, block.after)); });
 }
 
-// Steps 1 to 3 over some key blocks. The logit beside the keys' own is counted once, with the first of them.
+// Steps 1 to 3 over some key blocks. The sink's logit is counted once, with the first of them.
 template <class T>
 void attend_blocks(ForwardRows<T>& row, Range key_blocks) {
     const ForwardCall<T>& call = row.call;
@@ -137,12 +137,12 @@ struct Partial {
 template <class T>
 void join_partial(const ForwardCall<T>& call, const Partial<T>& total, const Partial<T>& part, T* lost) {
     const std::int64_t features = call.n.value_dim;
-    const Worth<T> worth = kActivations<T>[call.activation].join(total.state, part.state);
-    if (worth.kept != 1) {
-        scale_row(total.o, features, worth.kept, total.o);
-        scale_row(lost, features, worth.kept, lost);
+    const Rescale<T> rescale = kActivations<T>[call.activation].join(total.state, part.state);
+    if (rescale.kept != 1) {
+        scale_row(total.o, features, rescale.kept, total.o);
+        scale_row(lost, features, rescale.kept, lost);
     }
-    compensate_row(part.o, features, worth.added, total.o, lost);
+    compensate_row(part.o, features, rescale.added, total.o, lost);
 }
 
 // Steps 1 to 3 over many key blocks: partial sums of kPlainTerms blocks each, the first of which is the total
@@ -168,12 +168,6 @@ void attend_partially(ForwardRows<T>& row, Range key_blocks) {
     }
     for (std::int64_t r = 0; r < count(row.rows); ++r) row.state[r] = total[r];
     row.o = o;
-}
-
-// Where L of each head is left: where heads are joined, that is not yet the caller's.
-template <class T>
-inline T* head_lse(const ForwardCall<T>& call) {
-    return call.joint ? reinterpret_cast<T*>(call.workspace + call.head_lse) : call.lse;
 }
 
 // Step 4 for one row.

@@ -234,7 +234,8 @@ inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<Row
         }
 }
 
-// c[rows, b's lines] = a b^T. Rows that are row 0 again (where a is broadcast) are copied from it. c
+// c[rows, b's lines] = a b^T. Rows that are the same memory as row 0 (where a is broadcast)
+// are copied from it. c
 // has room for columns rounded up to kDotLines and to vectors; `room` is for as many rows, rounded up to
 // panels, of the features and of as many elements as b has lines, rounded up to vectors.
 template <class T, class Rows>

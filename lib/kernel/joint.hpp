@@ -12,10 +12,10 @@ namespace {
 template <class T>
 void join_heads(const ForwardCall<T>& call, const GroupTask& task) {
     const Extents& n = call.n;
-    const T* const head_lse = reinterpret_cast<const T*>(call.workspace + call.head_lse);
+    const T* const lse = head_lse(call);
     for (std::int64_t query = task.queries.begin; query < task.queries.end; ++query) {
         const auto logits = row_logits<T>(call.parameter, task.group, n.group_heads, [&](std::int64_t head) {
-            return head_lse[row_index(n, task.batch, {query, head})];
+            return lse[row_index(n, task.batch, {query, head})];
         });
         for (std::int64_t head = task.group * n.group_heads; head < (task.group + 1) * n.group_heads;
              ++head) {

@@ -6,27 +6,27 @@
 namespace hone {
 namespace {
 
+// The number of a packed block among those of all distinct heads.
+inline std::int64_t packed_index(const Shape& shape, std::int64_t distinct_head, std::int64_t key_block) {
+    return distinct_head * count(shape.block.key_blocks) + key_block - shape.block.key_blocks.begin;
+}
+
 template <class T>
 inline T* packed_keys(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t key_block) {
-    const std::int64_t place =
-        distinct_head * count(call.block.key_blocks) + key_block - call.block.key_blocks.begin;
-    return reinterpret_cast<T*>(call.workspace + call.packed_k) + place * call.block.keys * call.n.key_dim;
+    return reinterpret_cast<T*>(call.workspace + call.packed_k) +
+           packed_index(call, distinct_head, key_block) * call.block.keys * call.n.key_dim;
 }
 template <class T>
 inline T* packed_values(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t key_block) {
-    const std::int64_t place =
-        distinct_head * count(call.block.key_blocks) + key_block - call.block.key_blocks.begin;
     return reinterpret_cast<T*>(call.workspace + call.packed_v) +
-           place * call.block.keys * call.block.value_width;
+           packed_index(call, distinct_head, key_block) * call.block.keys * call.block.value_width;
 }
 // What packing found in the slices of a key block: 1 where a value is not finite.
 template <class T>
 inline unsigned char* non_finite_slices(const ForwardCall<T>& call, std::int64_t distinct_head,
                                         std::int64_t key_block) {
-    const std::int64_t place =
-        distinct_head * count(call.block.key_blocks) + key_block - call.block.key_blocks.begin;
     return reinterpret_cast<unsigned char*>(call.workspace + call.v_non_finite) +
-           place * slices_of_block(call.block);
+           packed_index(call, distinct_head, key_block) * slices_of_block(call.block);
 }
 
 // Keys of a head into panels of keys, and of features.

@@ -1,6 +1,6 @@
 // logits.hpp: sums of exponentials as logarithms, and the logits that the heads of a group share.
 //
-// What counts of log-priors and sink is how far they are below the largest, B: where that is huge, rounding
+// Of log-priors and sink it only matters how far they are below the largest, B: where that is huge, rounding
 // would swallow a head's own L. Infinite ones are as if they had grown together: all are B, and any finite
 // one vanishes.
 #pragma once
@@ -112,7 +112,7 @@ inline RowLogits<U, T, Lse> row_logits(const Parameters<T>& parameter, std::int6
     return {parameter, group, heads, lse_of};
 }
 
-// L of a row of a group, less the largest log-prior or sink where that is huge; as given, and 0, where not.
+// L of a row of a group, less the largest log-prior or sink where that is huge; otherwise L as given, and 0.
 template <class T>
 struct RowLse {
     double lse;

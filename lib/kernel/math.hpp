@@ -11,8 +11,7 @@ namespace hone {
 namespace {
 
 // c[0] + c[1] x + ... by Horner's rule in x^2, on pairs of terms: half the chain of Horner's rule in x, for
-// one more product. The chain bounds the time, as the processor holds but a few elements' worth of
-// operations.
+// one more product. The chain bounds the time, as the processor can overlap only a few elements.
 template <class T, int n>
 inline Vectors<T> polynomial(Vectors<T> x, const T (&c)[n]) {
     const auto terms = [&](int i) {

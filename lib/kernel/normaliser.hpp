@@ -12,9 +12,9 @@
 namespace hone {
 namespace {
 
-// What the o of a row, and of a part that joins it, are worth.
+// The factors for the o of a row, and for that of a part that joins it.
 template <class T>
-struct Worth {
+struct Rescale {
     T kept, added;
 };
 
@@ -29,7 +29,7 @@ struct ScoreRows {
     const Range* seen;  // keys
     const RowConstants<T>* constant;
     RowState<T>* state;
-    T* worth;  // what o so far is worth afterwards
+    T* rescale;  // the factor for o so far
 };
 
 // An activation with its normaliser, as blocks of rows use it. `head` is one of q; `seen` counts keys.
@@ -37,13 +37,13 @@ template <class T>
 struct RowFunctions {
     // Shift and weight in forward.
     RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t seen);
-    // The state before any key: what the logit beside the keys' own gives.
+    // The state before any key: that of the sink, if there is one.
     RowState<T> (*begin)(const Parameters<T>&, std::int64_t head);
     // Scores -> weights; the states follow.
     void (*weigh)(const ScoreRows<T>&);
-    // The state of both becomes the first's.
-    Worth<T> (*join)(RowState<T>&, const RowState<T>&);
-    // What o is worth in the end; and L, null where there is none.
+    // Merges the second state into the first.
+    Rescale<T> (*join)(RowState<T>&, const RowState<T>&);
+    // The factor for o in the end; and L, null where there is none.
     T (*factor)(const RowState<T>&, const RowConstants<T>&);
     T (*lse)(const RowState<T>&);
 
@@ -56,27 +56,27 @@ struct RowFunctions {
     bool takes_log_prior;
 };
 
-// A row that has seen no key, and no logit beside them.
+// A row that has seen no key, and has no sink.
 template <class T>
 inline constexpr RowState<T> kNoState = {0, -infinity<T>()};
 
-// Takes the maximum of a row to `most`; gives what its o is worth then.
+// Raises the maximum of a row to `most`; gives the factor for its o.
 template <class T>
 inline T raise_maximum(RowState<T>& state, T most) {
     if (most == state.maximum) return 1;
-    const T worth = natural_exp(state.maximum - most);
+    const T rescale = natural_exp(state.maximum - most);
     state.maximum = most;
-    state.sum *= worth;
-    return worth;
+    state.sum *= rescale;
+    return rescale;
 }
 
-// What both that divide by a sum have in common: weights are carried times e^-maximum.
+// Shared by the two that divide by a sum: weights are carried times e^-maximum.
 struct Divided {
     template <class T>
-    static Worth<T> join(RowState<T>& state, const RowState<T>& part) {
+    static Rescale<T> join(RowState<T>& state, const RowState<T>& part) {
         const T most = part.maximum > state.maximum ? part.maximum : state.maximum;
-        const auto worth = [&](T maximum) { return maximum == most ? T(1) : natural_exp(maximum - most); };
-        const Worth<T> both = {worth(state.maximum), worth(part.maximum)};
+        const auto rescale = [&](T maximum) { return maximum == most ? T(1) : natural_exp(maximum - most); };
+        const Rescale<T> both = {rescale(state.maximum), rescale(part.maximum)};
         state.sum = state.sum * static_cast<double>(both.kept) + part.sum * static_cast<double>(both.added);
         state.maximum = most;
         return both;
@@ -106,9 +106,9 @@ struct MaximumAndSum : Divided {
         const T here = row_maximum(row), most = here > state.maximum ? here : state.maximum;
         // Where every score so far is -inf, any finite maximum gives weights of 0.
         const T sum = hone::weigh<T, Act>(row, most == -infinity<T>() ? T(0) : -most);
-        const T worth = raise_maximum(state, most);
+        const T rescale = raise_maximum(state, most);
         state.sum += sum;
-        return worth;
+        return rescale;
     }
     // The weight e^-L is in the shift.
     template <class T, class Act>
@@ -147,9 +147,9 @@ struct Sum : Divided {
         T sum = hone::weigh<T, Act>(row, T(0));
         most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
         if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
-        const T worth = raise_maximum(state, most);
+        const T rescale = raise_maximum(state, most);
         state.sum += sum;
-        return worth;
+        return rescale;
     }
     // The weight is e^(-L/2), which p takes twice. A row that is taken as exponential has a shift, as other
     // rows have none.
@@ -187,7 +187,7 @@ struct None {
         return 1;
     }
     template <class T>
-    static Worth<T> join(RowState<T>&, const RowState<T>&) {
+    static Rescale<T> join(RowState<T>&, const RowState<T>&) {
         return {1, 1};
     }
     template <class T>
@@ -209,7 +209,7 @@ template <class T, class Act, class N>
 void weigh_rows(const ScoreRows<T>& of) {
     for (std::int64_t r = 0; r < of.rows; ++r) {
         const Range seen = common(relative(of.seen[r], of.first_key), of.columns);
-        of.worth[r] =
+        of.rescale[r] =
             N::template weigh<T, Act>({of.s.row(r), of.columns, seen, of.scale}, of.constant[r], of.state[r]);
     }
 }

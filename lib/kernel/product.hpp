@@ -116,8 +116,8 @@ inline void multiply_rows(A a, Range tile, const Panels<T>& b, Matrix<T> c, Join
         multiply_rows<rows - 1, vectors>(a, tile, b, c, join);
 }
 
-// Rows of the next tile. What whole tiles leave is cut in two of a size: a tile of few rows waits for its
-// sums.
+// Rows of the next tile. What whole tiles leave is cut into two of equal size: a tile of few rows waits for
+// its sums.
 inline std::int64_t tile_rows(std::int64_t left, std::int64_t most) {
     return left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
 }

@@ -44,8 +44,8 @@ template <class T>
     return {logits.sum().value(), logits.largest()};
 }
 
-// What dp is compared with: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. A row that sees
-// no key has a constant o.
+// What is subtracted from dp: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. A row that
+// sees no key has a constant o.
 template <class T>
 inline double delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group,
                        std::int64_t query) {

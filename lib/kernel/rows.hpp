@@ -7,8 +7,8 @@
 namespace hone {
 namespace {
 
-// to = factor * from, for `features` elements; +0 where that is -0, as the sign of a sum that vanished
-// depends on how many terms of 0 followed.
+// to = factor * from, for `features` elements; +0 where that is -0, as the sign of a sum of 0 depends on
+// how many terms of 0 were added.
 template <class T>
 inline void scale_row(const T* from, std::int64_t features, T factor, T* to) {
     std::int64_t d = 0;
@@ -43,6 +43,12 @@ inline T dot(const Source<T>& a, const RowIndex& at_a, const Source<T>& b, const
         return with_rows(b, at_b,
                          [&](const auto& y) { return dot<T>(row_of(x, 0), row_of(y, 0), features); });
     });
+}
+
+// Where L of each head is left: where heads are joined, that is not yet the caller's.
+template <class T>
+inline T* head_lse(const ForwardCall<T>& call) {
+    return call.joint ? reinterpret_cast<T*>(call.workspace + call.head_lse) : call.lse;
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// seen.hpp: products with no more than what a row sees, for factors that hold a NaN or an inf: 0 * NaN is
-// NaN.
+// seen.hpp: products restricted to what a row sees, for factors that hold a NaN or an inf: 0 * NaN is NaN.
 #pragma once
 
 #include "kernel/in_place.hpp"

@@ -1,4 +1,4 @@
-// strips.hpp: the way of a block of rows through the keys that it sees, strip by strip.
+// strips.hpp: takes a block of rows through the keys that it sees, strip by strip.
 #pragma once
 
 #include "kernel/activations.hpp"
@@ -8,7 +8,7 @@
 namespace hone {
 namespace {
 
-// A block of rows of a kv head on its way through the keys.
+// A block of rows of a kv head, and what its rows carry through the keys.
 template <class T>
 struct ForwardRows {
     const ForwardCall<T>& call;
@@ -59,7 +59,7 @@ KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Ra
     KeyBlock<T> block = {keys, {}, {}, key_block == touched.begin ? Join::store : Join::add};
     if (call.reading == Reading::in_place) {
         const RowIndex next = {row.task.batch, row.task.kv_head, keys.begin + call.block.keys};
-        block.panels.v_values = Values::non_finite;  // for all that is known
+        block.panels.v_values = Values::non_finite;  // unknown: they may be
         block.after = key_block + 1 < touched.end
                           ? addresses_of(call.k, next)
                           : addresses_of(call.v, {row.task.batch, row.task.kv_head, keys.begin});
@@ -71,13 +71,15 @@ KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Ra
     return block;
 }
 
-// Where the columns of a strip begin, that the chains of p v are the same in a strip of any rows.
+// Where the columns of a strip begin: such that the chains of additions in p v are the same whatever rows are
+// in the strip.
 template <class T>
 inline std::int64_t first_column(const ForwardCall<T>& call, std::int64_t column) {
     return call.reading == Reading::in_place ? column : round_down(column, kChain);
 }
 
-// Calls body(block, strip) for what the rows see of some key blocks; where that is nothing, o becomes 0.
+// Calls body(block, strip) for each strip that the rows see of some key blocks. If they see none, o becomes
+// 0.
 template <class T, class Body>
 void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
     const ForwardCall<T>& call = row.call;
@@ -88,7 +90,7 @@ void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
     if (empty(touched)) clear_rows(row.o, rows, call.block.value_width);
     for (std::int64_t kb = touched.begin; kb < touched.end; ++kb) {
         const KeyBlock<T> block = read_key_block(row, kb, touched);
-        // Where not all rows see all keys, a few at a time: those that see less are then spared more.
+        // Where not all rows see all keys, a few at a time, so that rows which see less cost less.
         const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), common(seen, block.keys));
         const std::int64_t step = all == Seen::wholly ? rows : kEdgeRows;
         for (std::int64_t r = 0; r < rows; r += step) {

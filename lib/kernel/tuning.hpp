@@ -1,5 +1,5 @@
 // tuning.hpp: the sizes of register tiles and blocks, and how far ahead is read, for each ISA and type: each
-// with what chose it and where. (bench/NOTES.md has the measurements that refused others.)
+// with the measurement that chose it and its machine. (bench/NOTES.md has the values that were refused.)
 #pragma once
 
 #include "accumulate.hpp"

@@ -73,8 +73,8 @@ inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>
         return x;
 }
 
-// s -> phi(scale s + shift), and the sum of it. Flattened, as the activation is worth its speed only when all
-// of it is inlined: shared parts of value and slope are then computed once.
+// s -> phi(scale s + shift), and the sum of it. Flattened, as the activation is fast only if all of it is
+// inlined: shared parts of value and slope are then computed once.
 template <class T, class Act>
 [[gnu::noinline, gnu::flatten]] T weigh(const Scores<T>& row, T shift) {
     constexpr bool sums = Act::normaliser != Normaliser::none;

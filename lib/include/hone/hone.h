@@ -13,8 +13,8 @@
  *
  * The interface is made to last. A struct begins with its size, as the caller's compiler knows it. Later
  * versions append fields, for which 0 means that they are absent or have their default: a program that was
- * compiled for 0.2.0 runs with every later version. A struct of a later version is taken by this one where
- * the fields that it does not know are 0. Fields that are called reserved should be 0. Enumerators keep their
+ * compiled for 0.2.0 runs with every later version. This version takes a struct of a later one if every field
+ * that it does not know is 0. Fields that are called reserved should be 0. Enumerators keep their
  * values. */
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
@@ -44,7 +44,8 @@ typedef enum hone_status {
     HONE_OUT_OF_MEMORY = 3     /* the workspace could not be allocated */
 } hone_status;
 
-/* How numbers are stored. DEFAULT is float32 for a problem, and the problem's for a tensor. */
+/* How numbers are stored. DEFAULT is float32 for a problem, and the
+ * problem's dtype for a tensor. */
 typedef enum hone_dtype { HONE_DTYPE_DEFAULT = 0, HONE_FLOAT32 = 1, HONE_FLOAT64 = 2 } hone_dtype;
 
 /* The same list as activations.def. */
@@ -71,13 +72,13 @@ typedef enum hone_alignment { HONE_TOP_LEFT = 0, HONE_BOTTOM_RIGHT = 1 } hone_al
 
 /* What is computed. */
 typedef struct hone_problem {
-    size_t size;         /* sizeof(hone_problem), as hone_problem_init() sets it */
-    int32_t dtype;       /* hone_dtype: of every tensor whose own is 0. Parameters, lse, dlse and their gradients
-                            are float64 where this is, else float32 */
+    size_t size;   /* sizeof(hone_problem), as hone_problem_init() sets it */
+    int32_t dtype; /* hone_dtype: of each tensor whose own is 0. Parameters, lse, dlse and their gradients
+                      are float64 where this is, else float32 */
     int32_t activation;  /* hone_activation */
     uint32_t flags;      /* hone_flags, or'ed */
     int32_t alignment;   /* hone_alignment: of the diagonal */
-    int64_t batch;       /* B   >= 0; where it, the heads or the queries are 0, gradients are 0 */
+    int64_t batch;       /* B   >= 0; where it, the heads or the queries are 0, gradients become 0 */
     int64_t query_heads; /* Hq  >= 0, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
     int64_t kv_heads;    /* Hkv >= 0 */
     int64_t queries;     /* Nq  >= 0 */
@@ -88,8 +89,8 @@ typedef struct hone_problem {
     double scale;        /* of q k^T; 0: 1/sqrt(Dk) */
     double softmax_n;    /* softmax_1: the n > 0 added to the normaliser; 0: 1. (n = 0 is softmax) */
     double weight;       /* relu, relu_squared, linear, erf: w; 0: 1/(number of keys that the query sees) */
-    int32_t threads;     /* OpenMP threads; 0: OpenMP's default. At most 64 or the number of CPUs, whichever is
-                            more; fewer where there is too little work, and 1 in the child of a fork() */
+    int32_t threads; /* OpenMP threads; 0: OpenMP's default. At most 64 or the number of CPUs, whichever is
+                        more; fewer where there is too little work, and 1 in the child of a fork() */
     int32_t reserved;
     const char* isa; /* NULL: HONE_ISA, else the best that this machine runs; or a hone_isa_name() */
 } hone_problem;
@@ -107,7 +108,7 @@ typedef struct hone_tensor {
     int64_t reserved[8];
 } hone_tensor;
 
-/* The same, of one that it reads. */
+/* A tensor that a call reads. */
 typedef struct hone_const_tensor {
     const void* data;
     int64_t batch_stride;
@@ -126,20 +127,21 @@ typedef struct hone_forward_args {
     hone_const_tensor v;   /* [B, Hkv, Nk, Dv]; may be the same memory as k */
     hone_tensor o;         /* out: [B, Hq, Nq, Dv] */
     const void* sink;      /* softmax: [Hq], bayes_softmax: [Hq/group_heads]; a logit that takes weight and
-                              gives no value (+inf: all of it); NULL: none */
+                              adds nothing to o (+inf takes all weight); NULL: none */
     const void* log_prior; /* bayes_softmax: b, [Hq]; NULL: 0. Where some of a group's sink and log-priors are
-                              +inf, these share all weight, as if they had grown together: heads by their
-                              scores, the sink as a score of 0 */
-    const void* shift;     /* sigmoid, relu, relu_squared, linear, erf: b, [Hq]; NULL: the activation's default
-                              (sigmoid: -log(keys that the query sees), linear: 1, else 0) */
-    void* lse;             /* out, or NULL: L, the log of the normaliser, contiguous [B, Hq, Nq];
-                              bayes_softmax: [B, Hq/group_heads, Nq]. Not for the element-wise activations */
-    void* workspace;       /* hone_forward_workspace() bytes at any alignment; NULL: allocated within */
+                              +inf, these share all weight, as in the limit where they grow together:
+                              heads by their scores, the sink like a score of 0 */
+    const void* shift; /* sigmoid, relu, relu_squared, linear, erf: b, [Hq]; NULL: the activation's default
+                          (sigmoid: -log(keys that the query sees), linear: 1, else 0) */
+    void* lse;         /* out, or NULL: L, the log of the normaliser, contiguous [B, Hq, Nq];
+                          bayes_softmax: [B, Hq/group_heads, Nq]. Not for the element-wise activations */
+    void* workspace;   /* hone_forward_workspace() bytes at any alignment; NULL: the call allocates it */
     size_t workspace_bytes;
 } hone_forward_args;
 
 /* A gradient whose data is NULL is not computed. The gradient of an input that is broadcast over an
- * axis may have a stride of 0 there: it is then summed over that axis. Gradients overwrite. */
+ * axis may have a stride of 0 there: it is then summed over that axis. Gradients are overwritten, not added
+ * to. */
 typedef struct hone_backward_args {
     size_t size; /* sizeof(hone_backward_args) */
     hone_const_tensor q, k, v;
@@ -158,28 +160,28 @@ typedef struct hone_backward_args {
     size_t workspace_bytes;
 } hone_backward_args;
 
-/* Make a struct of `size` bytes, its sizeof, in which every option is absent or has its default.
- * HONE_INVALID_ARGUMENT for NULL, or for a size that no version had. */
+/* Initialise a struct; `size` is its sizeof as the caller knows it. Every option becomes absent or its
+ * default. HONE_INVALID_ARGUMENT for NULL, or for a size that no version has. */
 HONE_API hone_status hone_problem_init(hone_problem* problem, size_t size);
 HONE_API hone_status hone_forward_args_init(hone_forward_args* args, size_t size);
 HONE_API hone_status hone_backward_args_init(hone_backward_args* args, size_t size);
 
-/* Computes o (and lse). On any other status than HONE_OK nothing has been written. */
+/* Computes o (and lse). If the status is not HONE_OK, nothing was written. */
 HONE_API hone_status hone_forward(const hone_problem* problem, const hone_forward_args* args);
 
-/* Computes the gradients asked for; recomputes p from q, k and lse. On any other status than HONE_OK
- * nothing has been written. */
+/* Computes the gradients asked for; recomputes p from q, k and lse. If the status is not HONE_OK, nothing
+ * was written. */
 HONE_API hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args);
 
 /* The bytes of workspace that the call with these arguments needs, with this isa and number of threads (0:
- * OpenMP's default at this moment). The data need not be there yet: of the pointers it matters which are NULL
- * among the parameters and gradients, nothing else. */
+ * OpenMP's default at this moment). The data need not exist yet: of the pointers it only matters which
+ * parameters and gradients are NULL. */
 HONE_API hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
                                             size_t* bytes);
 HONE_API hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
                                              size_t* bytes);
 
-/* One sentence on the last failure in the calling thread; "" where none was. Valid until that thread's
+/* One sentence on the last failure in the calling thread; "" if there was none. Valid until that thread's
  * next failure. */
 HONE_API const char* hone_last_error(void);
 
@@ -196,7 +198,8 @@ typedef struct hone_activation_info {
 /* Activations are numbered from 0 to hone_activation_count() - 1. */
 HONE_API int32_t hone_activation_count(void);
 
-/* Fills *info, as much of it as its size says; HONE_INVALID_ARGUMENT where there is no such activation. */
+/* Fills *info, up to the bytes that its size says; HONE_INVALID_ARGUMENT where there is no such activation.
+ */
 HONE_API hone_status hone_describe_activation(int32_t activation, hone_activation_info* info);
 
 /* Sets *activation to the one of that name; HONE_INVALID_ARGUMENT where there is none. */
@@ -208,14 +211,15 @@ HONE_API int32_t hone_isa_count(void);
 HONE_API const char* hone_isa_name(int32_t index);
 HONE_API int32_t hone_isa_available(int32_t index);
 
-/* The implementation that runs where a problem names none: HONE_ISA's (as it was at the first call), else the
- * best; NULL where HONE_ISA names one that is unknown or that this machine does not run. */
+/* The implementation that runs where a problem names none: the one that HONE_ISA names (it is read at
+ * the first call), else the best; NULL where HONE_ISA names one that is unknown or that this machine does not
+ * run. */
 HONE_API const char* hone_isa_active(void);
 
 /* The library's version, such as "0.2.0". */
 HONE_API const char* hone_version(void);
 
-/* Tensors with rows of features: row-major [batch, heads, rows, features], */
+/* A tensor in row-major order [batch, heads, rows, features]. */
 static inline hone_tensor hone_bhnd(void* data, int64_t heads, int64_t rows, int64_t features) {
     hone_tensor t = {data, 0, 0, 0, HONE_DTYPE_DEFAULT, 0, {0}};
     t.batch_stride = heads * rows * features;
@@ -224,7 +228,7 @@ static inline hone_tensor hone_bhnd(void* data, int64_t heads, int64_t rows, int
     return t;
 }
 
-/* and row-major [batch, rows, heads, features]. */
+/* A tensor in row-major order [batch, rows, heads, features]. */
 static inline hone_tensor hone_bnhd(void* data, int64_t heads, int64_t rows, int64_t features) {
     hone_tensor t = {data, 0, 0, 0, HONE_DTYPE_DEFAULT, 0, {0}};
     t.batch_stride = rows * heads * features;
@@ -233,7 +237,7 @@ static inline hone_tensor hone_bnhd(void* data, int64_t heads, int64_t rows, int
     return t;
 }
 
-/* The same memory, to be read. */
+/* The same tensor, to be read. */
 static inline hone_const_tensor hone_const(hone_tensor tensor) {
     hone_const_tensor t = {tensor.data, 0, 0, 0, tensor.dtype, tensor.reserved_0, {0}};
     size_t i;
@@ -244,7 +248,7 @@ static inline hone_const_tensor hone_const(hone_tensor tensor) {
     return t;
 }
 
-/* hone_bhnd and hone_bnhd of memory that is only read. */
+/* hone_bhnd and hone_bnhd for memory that is only read. */
 static inline hone_const_tensor hone_const_bhnd(const void* data, int64_t heads, int64_t rows,
                                                 int64_t features) {
     hone_const_tensor t = hone_const(hone_bhnd(NULL, heads, rows, features));

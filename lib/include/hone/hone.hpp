@@ -1,5 +1,5 @@
-// hone.hpp: the C++ veneer over hone.h: structs for designated initialisers, views and arrays that know their
-// type at run time, and exceptions that carry the same sentences.
+// hone.hpp: the C++ veneer over hone.h: structs for designated initialisers, views and arrays that carry
+// the type of their elements, and exceptions that carry the same sentences.
 //
 //     hone::forward({.activation = HONE_SOFTMAX, .causal = true, .query_heads = 8, .kv_heads = 2,
 //                    .queries = 128, .keys = 128, .key_dim = 64, .value_dim = 64},
@@ -21,7 +21,7 @@
 
 namespace hone {
 
-// A call that failed: what() is hone_last_error()'s sentence.
+// Thrown where a call fails: what() is hone_last_error()'s sentence.
 class Error : public std::runtime_error {
   public:
     Error(hone_status status, const std::string& sentence) : std::runtime_error(sentence), status_(status) {}
@@ -55,7 +55,8 @@ inline constexpr hone_dtype dtype_of =
     std::is_same_v<std::remove_const_t<T>, float> ? HONE_FLOAT32 : HONE_FLOAT64;
 
 // A tensor [batch, heads, rows, features] that a call reads, with contiguous features; strides in elements, 0
-// broadcasts. The type of the data is known at run time: HONE_DTYPE_DEFAULT is the problem's.
+// broadcasts. Its dtype is
+// known at run time; HONE_DTYPE_DEFAULT is the problem's.
 struct ConstView {
     const void* data = nullptr;
     std::int64_t batch_stride = 0;
@@ -72,7 +73,7 @@ struct ConstView {
     }
 };
 
-// One that it writes.
+// A tensor that a call writes.
 struct View {
     void* data = nullptr;
     std::int64_t batch_stride = 0;
@@ -98,7 +99,7 @@ template <Scalar T>
 ViewOf<T> strided(T* data, std::int64_t batch_stride, std::int64_t head_stride, std::int64_t row_stride) {
     return {data, batch_stride, head_stride, row_stride, dtype_of<T>};
 }
-// Of row-major [batch, heads, rows, features], and of row-major [batch, rows, heads, features].
+// In row-major order: bhnd is [batch, heads, rows, features], bnhd is [batch, rows, heads, features].
 template <Scalar T>
 ViewOf<T> bhnd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t features) {
     return strided(data, heads * rows * features, rows * features, features);
@@ -123,7 +124,7 @@ struct ConstArray {
           dtype(dtype_of<std::ranges::range_value_t<R>>) {}
 };
 
-// One that it writes.
+// An array that a call writes.
 struct Array {
     void* data = nullptr;
     std::size_t size = 0;
@@ -152,7 +153,7 @@ struct Problem {
     std::int64_t queries = 0, keys = 0, key_dim = 0, value_dim = 0;
     std::int64_t group_heads = 0;
     double scale = 0, softmax_n = 0, weight = 0;
-    hone_dtype dtype = HONE_DTYPE_DEFAULT;  // that of q, if it has one
+    hone_dtype dtype = HONE_DTYPE_DEFAULT;  // by default q's
     int threads = 0;
     const char* isa = nullptr;
 
@@ -197,16 +198,16 @@ struct Backward {
 
 namespace detail {
 
-// The problem in the type of the call's q, and the lengths of its arrays.
+// The problem, with its dtype taken from q, and the lengths that its arrays should have.
 class Call {
   public:
     Call(const Problem& p, const ConstView& q) : problem_(p.raw()) {
         if (problem_.dtype == HONE_DTYPE_DEFAULT) problem_.dtype = q.dtype;
         const bool joint = describe(p.activation).joint;
-        const std::int64_t group = !joint ? 1 : p.group_heads > 0 ? p.group_heads : p.query_heads;
+        const std::int64_t group = !joint ? 1 : p.group_heads != 0 ? p.group_heads : p.query_heads;
         heads_ = p.query_heads;
-        groups_ = group > 0 ? p.query_heads / group : 0;
-        rows_ = p.batch * groups_ * p.queries;
+        groups_ = group > 0 && p.query_heads % group == 0 ? p.query_heads / group : kUnknown;
+        rows_ = product(product(p.batch, groups_), p.queries);
     }
     const hone_problem& problem() const { return problem_; }
 
@@ -224,14 +225,23 @@ class Call {
     }
 
   private:
+    // Of what the library will refuse by its own name.
+    static constexpr std::int64_t kUnknown = -1;
+
+    static std::int64_t product(std::int64_t a, std::int64_t b) {
+        constexpr std::int64_t most = std::int64_t{1} << 48;
+        if (a < 0 || b < 0 || (b > 0 && a > most / b)) return kUnknown;
+        return a * b;
+    }
+
     template <class A>
     auto checked(const char* name, const A& array, std::int64_t size) const -> decltype(array.data) {
         if (array.size == 0) return nullptr;
         const bool is_double = problem_.dtype == HONE_FLOAT64;
         if (array.dtype != (is_double ? HONE_FLOAT64 : HONE_FLOAT32))
             throw Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has another type; should have " +
-                                                   (is_double ? "doubles" : "floats") + ", as q does");
-        if (array.size != static_cast<std::size_t>(size))
+                                                   (is_double ? "doubles" : "floats"));
+        if (size >= 0 && array.size != static_cast<std::size_t>(size))
             throw Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has " + std::to_string(array.size) +
                                                    " elements; should have " + std::to_string(size));
         return array.data;
@@ -271,14 +281,14 @@ inline hone_backward_args args_of(const Call& call, const Backward& b) {
 
 }  // namespace detail
 
-// Computes o (and lse). Throws Error, having written nothing.
+// Computes o (and lse). Throws Error; then nothing was written.
 inline void forward(const Problem& problem, const Forward& call) {
     const detail::Call of(problem, call.q);
     const hone_forward_args args = detail::args_of(of, call);
     check(hone_forward(&of.problem(), &args));
 }
 
-// Computes the gradients whose views and arrays are not null. Throws Error, having written nothing.
+// Computes the gradients whose views and arrays are not null. Throws Error; then nothing was written.
 inline void backward(const Problem& problem, const Backward& call) {
     const detail::Call of(problem, call.q);
     const hone_backward_args args = detail::args_of(of, call);
