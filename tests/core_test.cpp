@@ -210,21 +210,25 @@ Modifiers stage_modifiers(const Visibility& visibility) {
     return m;
 }
 
-// Keys that the stage hides from all hold NaN.
+// Keys that the stages hide from all hold NaN. Of three stages one has no functions, one stretches scores,
+// and the last one does all the rest.
 template <class T>
 void search_stages(std::int64_t first, std::int64_t last) {
     for (std::int64_t n = first; n < last; ++n) {
         const SearchProblem problem = tame(n);
         Random random("stage_" + std::to_string(n));
-        const Modifiers modifiers = stage_modifiers<T>(draw_window(problem.spec, random));
-        const Stage<T> none = {}, stage = ModifierStage<T>::stage(modifiers);
-        const Stage<T> list[] = {none, stage};
+        const Modifiers second = stage_modifiers<T>(draw_window(problem.spec, random));
+        const Modifiers first_of_two = {second.visibility, [](const Entry&) { return false; },
+                                        [](Dual s) { return s + s + s; }};
+        Modifiers modifiers = second;
+        modifiers.change = [&](Dual s) { return second.change(first_of_two.change(s)); };
+        const Stage<T> list[] = {ModifierStage<T>::stage(first_of_two), {}, ModifierStage<T>::stage(second)};
         for (const Direction direction : {Direction::forward, Direction::backward})
             for (const std::string& isa : available_isas()) {
                 Call<T> call = make_call<T>(problem.spec, problem.activation, direction);
                 call.problem.threads = problem.threads[0];
                 poison_keys(call, 97);
-                EXPECT_EQ(fault_of(call, isa, modifiers, {list, 2}), "")
+                EXPECT_EQ(fault_of(call, isa, modifiers, {list, 3}), "")
                     << (direction == Direction::forward ? "forward " : "backward ") << isa << " before "
                     << modifiers.visibility.before << " beyond " << modifiers.visibility.beyond << " " << n
                     << ": " << line_of(problem);

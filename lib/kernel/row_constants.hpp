@@ -44,17 +44,18 @@ template <class T>
     return {logits.sum().value(), logits.largest()};
 }
 
-// What is subtracted from dp: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. A row that
-// sees no key has a constant o.
+// What is subtracted from dp: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. Where no key
+// takes weight, o is the constant 0, whatever do is.
 template <class T>
 inline double delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group,
                        std::int64_t query) {
     const Extents& n = call.n;
+    const std::int64_t i = group_row_index(n, batch, group, query);
     double delta = 0;
-    if (count_seen(call.visibility, query) > 0)
+    if (count_seen(call.visibility, query) > 0 && call.lse[i] != -infinity<T>())
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head)
             delta += dot(call.dout, {batch, head, query}, call.o, {batch, head, query}, n.value_dim);
-    return call.dlse ? delta - call.dlse[group_row_index(n, batch, group, query)] : delta;
+    return call.dlse ? delta - call.dlse[i] : delta;
 }
 
 template <class T>
