@@ -139,7 +139,7 @@ void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body bo
 }
 
 template <class T>
-void GradientSum<T>::finish(const Finish& finish) const {
+void GradientSum<T>::finish(const FinishedRows& finish) const {
     const std::int64_t rows = count(finish.rows), terms = finish.contributions;
     T* const to = row_of(gradient_, {finish.batch, finish.head, finish.rows.begin});
     if (terms == 0 && gradient_.row_stride == how_.features) {

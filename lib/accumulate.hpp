@@ -124,12 +124,12 @@ class GradientSum {
 
     // Rows of a distinct head, each of so many contributions, become the sums of their copies, or 0 where
     // there are none.
-    struct Finish {
+    struct FinishedRows {
         std::int64_t batch, head;
         Range rows;
         std::int64_t contributions;
     };
-    void finish(const Finish& finish) const;
+    void finish(const FinishedRows& finish) const;
 
     const Accumulator& how() const { return how_; }
 

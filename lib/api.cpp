@@ -99,11 +99,6 @@ hone_status workspace(const hone_problem* problem, const Args* args, std::size_t
     return status;
 }
 
-hone_status no_activation(std::int32_t activation) {
-    return fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d", activation,
-                kActivationCount - 1);
-}
-
 #define HONE_ACTIVATION(ENUMERATOR, name) \
     static_assert(int{HONE_##ENUMERATOR} == int{kNumber_##name}, "hone.h and activations.def differ");
 #include "hone/activations.def"

@@ -13,7 +13,7 @@ namespace {
 constexpr double kThreadCost = 2e6;
 
 template <class Plan>
-int worthwhile(int threads, const Plan& plan) {
+int worthwhile(const Plan& plan, int threads) {
     const double cost = schedule_of(plan).total_cost(kThreadCost * threads);
     return static_cast<int>(std::clamp(cost / kThreadCost, 1.0, static_cast<double>(threads)));
 }
@@ -49,10 +49,10 @@ double time_of_equal(double few, double least, double many, double threads) {
 }  // namespace
 
 int worthwhile_threads(const ForwardPlan& plan, int threads) {
-    return worthwhile(threads, plan);
+    return worthwhile(plan, threads);
 }
 int worthwhile_threads(const BackwardPlan& plan, int threads) {
-    return worthwhile(threads, plan);
+    return worthwhile(plan, threads);
 }
 
 int needed_threads(const ForwardPlan& plan, int threads) {

@@ -120,6 +120,11 @@ const hone_activation_info* activation_info(int activation) {
     return &kRows[0].kernels->info[activation];
 }
 
+hone_status no_activation(int activation) {
+    return fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d", activation,
+                kActivationCount - 1);
+}
+
 }  // namespace hone
 
 extern "C" {

@@ -10,5 +10,7 @@ hone_status choose_isa(const char* name, const Isa** isa);
 
 // What is known of an activation, the same for every ISA; null where there is none of that number.
 const hone_activation_info* activation_info(int activation);
+// The status and the sentence for that.
+hone_status no_activation(int activation);
 
 }  // namespace hone

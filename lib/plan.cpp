@@ -6,12 +6,18 @@
 #include "balance.hpp"
 #include "operands.hpp"
 #include "schedule.hpp"
+#include "tiles.hpp"
 
 namespace hone {
 namespace {
 
 // Queries whose constants one call computes.
 constexpr std::int64_t kQueryBlock = 256;
+// Scalars of a row's constants; the state of a row is as large in every type.
+constexpr std::int64_t kRowConstants = sizeof(RowConstants<double>) / sizeof(double);
+static_assert(sizeof(RowConstants<float>) == kRowConstants * sizeof(float));
+static_assert(sizeof(RowState<float>) == sizeof(RowState<double>));
+
 // Hands out aligned regions of memory, one after the other.
 class Regions {
   public:
@@ -23,6 +29,10 @@ class Regions {
             end = kTooMuch;
         bytes_ = std::min(end, kTooMuch);
         return at;
+    }
+    // The same as an offset in elements.
+    std::int64_t take_elements(std::int64_t count, std::size_t element) {
+        return static_cast<std::int64_t>(take(count, element) / element);
     }
     std::size_t bytes() const { return bytes_; }
 
@@ -139,24 +149,22 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
         regions.take(shares ? count(plan.distinct_v) * key_blocks * slices_of_block(block) : 0, 1);
     plan.head_lse = regions.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
     const std::int64_t partials = splits ? n.batch * n.kv_heads * plan.splits * rows : 0;
-    plan.partial_state = regions.take(partials, 2 * sizeof(double));
+    plan.partial_state = regions.take(partials, sizeof(RowState<double>));
     plan.partial_o = regions.take(partials * block.value_width, element);
     plan.counters = regions.take(plan.threads > 1 ? ForwardSchedule(plan).counters() : 0, sizeof(Counter));
 
     Regions scratch;
-    const auto region = [&](std::int64_t count, bool wanted = true) {
-        return static_cast<std::int64_t>(scratch.take(wanted ? count : 0, element) / element);
-    };
+    const auto region = [&](std::int64_t count) { return scratch.take_elements(count, element); };
     const bool joins = needs_compensation(plan.split_blocks);
     ForwardScratch& at = plan.scratch;
     at.q = region(room_for_scalars(a.q, block.rows * block.key_width));
     at.scores = region(block.rows * block.score_stride);
-    at.o = region(block.rows * block.value_width, !splits);
-    at.total = region(block.rows * block.value_width, joins);
-    at.lost = region(joins ? block.rows * block.value_width : block.value_width, joins || splits);
-    at.packed_k = region(block.keys * n.key_dim, owns);
-    at.packed_v = region(block.keys * block.value_width, owns);
-    at.transposed = region(round_up(rows, machine.tuning.panel) * (n.key_dim + block.keys), in_place);
+    at.o = region(!splits ? block.rows * block.value_width : 0);
+    at.total = region(joins ? block.rows * block.value_width : 0);
+    at.lost = region(joins ? block.rows * block.value_width : splits ? block.value_width : 0);
+    at.packed_k = region(owns ? block.keys * n.key_dim : 0);
+    at.packed_v = region(owns ? block.keys * block.value_width : 0);
+    at.transposed = region(in_place ? round_up(rows, machine.tuning.panel) * (n.key_dim + block.keys) : 0);
     plan.scratch_bytes = scratch.bytes();
     plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
     plan.bytes = regions.bytes();
@@ -169,25 +177,24 @@ BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_a
                                  std::size_t element, Regions& scratch) {
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
-    const auto region = [&](std::int64_t count, bool wanted = true) {
-        return static_cast<std::int64_t>(scratch.take(wanted ? count : 0, element) / element);
-    };
+    const auto region = [&](std::int64_t count) { return scratch.take_elements(count, element); };
     BackwardScratch s;
     s.q = region(room_for_scalars(a.q, block.rows * block.key_width));
     s.dout = region(room_for_scalars(a.dout, block.rows * block.value_width));
-    s.key_panels = region(block.keys * n.key_dim, !plan.in_place);
-    s.value_panels = region(block.keys * n.value_dim, !plan.in_place);
-    s.key_columns = region(block.keys * block.key_width, !plan.in_place);
-    s.query_columns = region(block.rows * block.key_width, plan.dk.wanted);
-    s.dout_columns = region(block.rows * block.value_width, plan.dv.wanted);
-    s.dk = region(block.keys * block.key_width, plan.dk.wanted);
-    s.dv = region(block.keys * block.value_width, plan.dv.wanted);
+    s.key_panels = region(!plan.in_place ? block.keys * n.key_dim : 0);
+    s.value_panels = region(!plan.in_place ? block.keys * n.value_dim : 0);
+    s.key_columns = region(!plan.in_place ? block.keys * block.key_width : 0);
+    s.query_columns = region(plan.dk.wanted ? block.rows * block.key_width : 0);
+    s.dout_columns = region(plan.dv.wanted ? block.rows * block.value_width : 0);
+    s.dk = region(plan.dk.wanted ? block.keys * block.key_width : 0);
+    s.dv = region(plan.dv.wanted ? block.keys * block.value_width : 0);
     s.scores = region(block.rows * block.score_stride);
     s.dscores = region(block.rows * block.score_stride);
-    s.dq = region(block.rows * block.key_width, plan.dq.wanted);
+    s.dq = region(plan.dq.wanted ? block.rows * block.key_width : 0);
     s.dbias = region(n.heads_per_kv * static_cast<std::int64_t>(sizeof(double) / element));
-    s.transposed = region(
-        round_up(block.rows, tuning.panel) * (std::max(n.key_dim, n.value_dim) + block.keys), plan.in_place);
+    const std::int64_t transposed =
+        round_up(block.rows, tuning.panel) * (std::max(n.key_dim, n.value_dim) + block.keys);
+    s.transposed = region(plan.in_place ? transposed : 0);
     s.k_non_finite = region(1);
     s.dq_sums = region(query_sums_size(plan.dq, plan));
     s.dk_sums = region(key_sums_size(plan.dk, block, block.key_width));
@@ -231,7 +238,7 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     BackwardPlan plan = cut_backward(p, a, info, visibility, machine);
     const Extents& n = plan.n;
     Regions regions;
-    plan.row_constants = regions.take(n.batch * n.query_heads * n.queries, 3 * element);
+    plan.row_constants = regions.take(n.batch * n.query_heads * n.queries * kRowConstants, element);
     plan.dbias = regions.take(plan.wants_dbias ? n.batch * n.query_heads * count(plan.block.key_blocks) : 0,
                               sizeof(double));
     plan.dsink =

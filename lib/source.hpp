@@ -100,7 +100,7 @@ inline RowAddresses addresses_of(const Source<T>& source, const RowIndex& at) {
 }
 
 // A row as scalars of the kernel: the row itself if it is stored as such, else a copy in `room`, which has
-// room_for_scalars elements.
+// room_for_scalars elements. (Every tensor is stored as such today.)
 inline std::int64_t room_for_scalars(const hone_const_tensor&, std::int64_t) {
     return 0;
 }

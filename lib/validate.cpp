@@ -102,9 +102,7 @@ hone_status check_options(const hone_problem& p, const hone_activation_info& inf
 
 hone_status check_problem(const hone_problem& p) {
     const hone_activation_info* info = activation_info(p.activation);
-    if (!info)
-        return fail(HONE_INVALID_ARGUMENT, "activation: is %d; should be a hone_activation, 0 to %d",
-                    p.activation, kActivationCount - 1);
+    if (!info) return no_activation(p.activation);
     if (const hone_status status = check_sizes(p); status != HONE_OK) return status;
     return check_options(p, *info);
 }

@@ -30,19 +30,19 @@ hone_problem empty_problem() {
 void set_causal(hone_problem& p) {
     p.flags = HONE_CAUSAL, p.alignment = HONE_BOTTOM_RIGHT;
 }
-hone_const_tensor input(const gate_tensor& t) {
-    hone_const_tensor tensor = {};
+template <class Tensor>
+Tensor tensor_of(const gate_tensor& t) {
+    Tensor tensor = {};
     tensor.data = t.data;
-    tensor.batch_stride = t.batch_stride, tensor.head_stride = t.head_stride,
+    tensor.batch_stride = t.batch_stride, tensor.head_stride = t.head_stride;
     tensor.row_stride = t.row_stride;
     return tensor;
 }
+hone_const_tensor input(const gate_tensor& t) {
+    return tensor_of<hone_const_tensor>(t);
+}
 hone_tensor output(const gate_tensor& t) {
-    hone_tensor tensor = {};
-    tensor.data = t.data;
-    tensor.batch_stride = t.batch_stride, tensor.head_stride = t.head_stride,
-    tensor.row_stride = t.row_stride;
-    return tensor;
+    return tensor_of<hone_tensor>(t);
 }
 #else  // 0.1.0
 hone_activation_info empty_info() {

@@ -7,8 +7,6 @@
 
 #define HONE_JOIN_(a, b) a##b
 #define HONE_JOIN(a, b) HONE_JOIN_(a, b)
-#define HONE_QUOTE_(a) #a
-#define HONE_QUOTE(a) HONE_QUOTE_(a)
 #define xsimd HONE_JOIN(xsimd_, HONE_ARCH)
 
 #include <cstdint>

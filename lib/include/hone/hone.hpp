@@ -54,6 +54,19 @@ template <Scalar T>
 inline constexpr hone_dtype dtype_of =
     std::is_same_v<std::remove_const_t<T>, float> ? HONE_FLOAT32 : HONE_FLOAT64;
 
+namespace detail {
+
+template <class Tensor, class V>
+Tensor raw_of(const V& view) {
+    Tensor t = {};
+    t.data = view.data;
+    t.batch_stride = view.batch_stride, t.head_stride = view.head_stride, t.row_stride = view.row_stride;
+    t.dtype = view.dtype;
+    return t;
+}
+
+}  // namespace detail
+
 // A tensor [batch, heads, rows, features] that a call reads, with contiguous features; strides in elements, 0
 // broadcasts. Its dtype is
 // known at run time; HONE_DTYPE_DEFAULT is the problem's.
@@ -64,13 +77,7 @@ struct ConstView {
     std::int64_t row_stride = 0;
     hone_dtype dtype = HONE_DTYPE_DEFAULT;
 
-    hone_const_tensor raw() const {
-        hone_const_tensor t = {};
-        t.data = data;
-        t.batch_stride = batch_stride, t.head_stride = head_stride, t.row_stride = row_stride;
-        t.dtype = dtype;
-        return t;
-    }
+    hone_const_tensor raw() const { return detail::raw_of<hone_const_tensor>(*this); }
 };
 
 // A tensor that a call writes.
@@ -82,13 +89,7 @@ struct View {
     hone_dtype dtype = HONE_DTYPE_DEFAULT;
 
     operator ConstView() const { return {data, batch_stride, head_stride, row_stride, dtype}; }
-    hone_tensor raw() const {
-        hone_tensor t = {};
-        t.data = data;
-        t.batch_stride = batch_stride, t.head_stride = head_stride, t.row_stride = row_stride;
-        t.dtype = dtype;
-        return t;
-    }
+    hone_tensor raw() const { return detail::raw_of<hone_tensor>(*this); }
 };
 
 template <Scalar T>
