@@ -5,9 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <fstream>
-#include <limits>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -22,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
 
 // A directory of the test's own, and what its runs say on stderr.
 class SweepTest : public testing::Test {
