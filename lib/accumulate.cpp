@@ -31,6 +31,11 @@ Target<T> dense(T* data, const Accumulator& a) {
     return {data, a.sums_batch ? 0 : batch, a.sums_heads ? 0 : head, a.sums_rows ? 0 : row};
 }
 
+template <class T>
+void add(const Tiles<T>& tiles, Join join, const Addition<T>& addition) {
+    tiles.add[static_cast<int>(join)](addition);
+}
+
 }  // namespace
 
 std::int64_t contributions(const Accumulator& a, Range key_blocks) {
@@ -124,16 +129,18 @@ void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body bo
     const std::int64_t copy = turn.copy * copy_size(how_);
     const Join join = turn.number == 0 ? Join::store : how_.compensated ? Join::compensate : Join::add;
     body([&](const Rows<T>& rows) {
-        Addition<T> addition = {};
-        addition.rows = rows.count, addition.features = how_.features, addition.factor = factor_;
-        addition.from = rows.from, addition.from_stride = rows.from_stride;
-        addition.to = row_of(sum_, {task.batch, rows.head, rows.first}) + copy;
-        addition.to_stride = sum_.row_stride;
+        Addition<T> addition = {.rows = rows.count,
+                                .features = how_.features,
+                                .factor = factor_,
+                                .from = rows.from,
+                                .from_stride = rows.from_stride,
+                                .to = row_of(sum_, {task.batch, rows.head, rows.first}) + copy,
+                                .to_stride = sum_.row_stride};
         if (how_.compensated) {
             addition.lost = row_of(lost_, {task.batch, rows.head, rows.first}) + copy;
             addition.lost_stride = lost_.row_stride;
         }
-        tiles_.add[static_cast<int>(join)](addition);
+        add(tiles_, join, addition);
     });
     if (counters_) advance(counters_[turn.counter]);
 }
@@ -153,9 +160,13 @@ void GradientSum<T>::finish(const FinishedRows& finish) const {
         for (std::int64_t row = 0; row < rows; ++row) {
             T* const sum = to + row * gradient_.row_stride;
             const T* const from = row_of(sum_, {finish.batch, finish.head, finish.rows.begin + row});
-            tiles_.add[static_cast<int>(Join::store)]({1, how_.features, T(1), from, 0, sum, 0, nullptr, 0});
-            tiles_.add[static_cast<int>(Join::add)](
-                {copies - 1, how_.features, T(1), from + size, size, sum, 0, nullptr, 0});
+            add(tiles_, Join::store, {.rows = 1, .features = how_.features, .from = from, .to = sum});
+            add(tiles_, Join::add,
+                {.rows = copies - 1,
+                 .features = how_.features,
+                 .from = from + size,
+                 .from_stride = size,
+                 .to = sum});
         }
     }
 }
@@ -210,15 +221,13 @@ void QueryContribution<T>::add_to_running_sums(std::int64_t row_block) {
     const Range rows = rows_of_block(shape_, row_block);
     for (std::int64_t r = 0; r < smaller(sums, count(rows)); ++r) {
         T* const to = sums_ + (rows.begin + r) % sums * width;
-        tiles_.add[static_cast<int>(Join::compensate)]({.rows = (count(rows) - r + sums - 1) / sums,
-                                                        .features = shape_.n.key_dim,
-                                                        .factor = T(1),
-                                                        .from = tile_ + r * width,
-                                                        .from_stride = sums * width,
-                                                        .to = to,
-                                                        .to_stride = 0,
-                                                        .lost = to + sums * width,
-                                                        .lost_stride = 0});
+        add(tiles_, Join::compensate,
+            {.rows = (count(rows) - r + sums - 1) / sums,
+             .features = shape_.n.key_dim,
+             .from = tile_ + r * width,
+             .from_stride = sums * width,
+             .to = to,
+             .lost = to + sums * width});
     }
 }
 
@@ -233,15 +242,13 @@ void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
     T *const running = sums_, *const lost = running + width, *const whole = lost + width;
     for (std::int64_t query = end_query - 1; query >= rows.begin / heads; --query) {
         const Range of_query = common(rows, {query * heads, (query + 1) * heads});
-        tiles_.add[static_cast<int>(Join::compensate)]({.rows = count(of_query),
-                                                        .features = shape_.n.key_dim,
-                                                        .factor = T(1),
-                                                        .from = tile_ + (of_query.begin - rows.begin) * width,
-                                                        .from_stride = width,
-                                                        .to = running,
-                                                        .to_stride = 0,
-                                                        .lost = lost,
-                                                        .lost_stride = 0});
+        add(tiles_, Join::compensate,
+            {.rows = count(of_query),
+             .features = shape_.n.key_dim,
+             .from = tile_ + (of_query.begin - rows.begin) * width,
+             .from_stride = width,
+             .to = running,
+             .lost = lost});
         if (query < first_whole) continue;
         std::copy_n(running, width, whole + (query - first_whole) * width);
         std::fill_n(running, 2 * width, T(0));
@@ -279,9 +286,15 @@ KeyContribution<T>::KeyContribution(const GradientSum<T>& sum, const BackwardCal
 template <class T>
 void KeyContribution<T>::fold() {
     T *const sum = partial_.sums, *const lost = sum + block_.keys * partial_.width;
-    tiles_.add[static_cast<int>(Join::compensate)]({keys_, sum_.how().features, T(1), partial_.sum,
-                                                    partial_.width, sum, partial_.width, lost,
-                                                    partial_.width});
+    add(tiles_, Join::compensate,
+        {.rows = keys_,
+         .features = sum_.how().features,
+         .from = partial_.sum,
+         .from_stride = partial_.width,
+         .to = sum,
+         .to_stride = partial_.width,
+         .lost = lost,
+         .lost_stride = partial_.width});
     std::fill_n(partial_.sum, keys_ * partial_.width, T(0));
 }
 
@@ -299,8 +312,13 @@ void KeyContribution<T>::end() {
                     folds() ? partial_.sums : partial_.sum, width};
     if (sum_.how().sums_rows) {
         T* const together = partial_.sums + (folds() ? 2 * block_.keys * width : 0);
-        tiles_.add[static_cast<int>(Join::compensate)](
-            {keys_, sum_.how().features, T(1), rows.from, width, together, 0, together + width, 0});
+        add(tiles_, Join::compensate,
+            {.rows = keys_,
+             .features = sum_.how().features,
+             .from = rows.from,
+             .from_stride = width,
+             .to = together,
+             .lost = together + width});
         rows = {task_.kv_head, 0, 1, together, width};
     }
     sum_.in_turn(task_, turn_of(sum_.how(), task_, 0, block_.key_blocks), [&](auto add) { add(rows); });

@@ -93,13 +93,13 @@ inline constexpr int kJoins = 3;
 template <class T>
 struct Addition {
     std::int64_t rows, features;
-    T factor;
+    T factor = 1;
     const T* from;
-    std::int64_t from_stride;
+    std::int64_t from_stride = 0;
     T* to;
-    std::int64_t to_stride;  // 0: all rows are added to one
-    T* lost;                 // the rounding error in `to` so far; null where nothing is compensated
-    std::int64_t lost_stride;
+    std::int64_t to_stride = 0;  // 0: all rows are added to one
+    T* lost = nullptr;           // the rounding error in `to` so far, where it is compensated
+    std::int64_t lost_stride = 0;
 };
 
 // The tile functions of one ISA for one scalar type. `scratch` is the thread's.

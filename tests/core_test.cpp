@@ -18,9 +18,27 @@
 namespace hone::test {
 namespace {
 
+// What no public option asks for.
+template <class T>
+struct Setting {
+    Modifiers modifiers;
+    Stages<T> stages = {};
+    bool small_blocks = false;  // many blocks and splits of few keys
+};
+
+// Blocks as small as they may be.
+Tuning small_blocks(Tuning tuning) {
+    tuning.forward_rows = 2 * tuning.tile_rows;
+    tuning.backward_rows = 3 * tuning.tile_rows;
+    tuning.block_keys = tuning.in_place_keys = kSliceKeys;
+    tuning.split_keys = 2 * kSliceKeys;
+    tuning.few_rows = 3;
+    return tuning;
+}
+
 // The way of a call, from the plan on.
 template <class T>
-void run_core(Call<T>& call, const std::string& isa, const Visibility& visibility, const Stages<T>& stages) {
+void run_core(Call<T>& call, const std::string& isa, const Setting<T>& setting) {
     const Isa* kernels = nullptr;
     ASSERT_EQ(choose_isa(isa.c_str(), &kernels), HONE_OK);
     const Tiles<T>* tiles;
@@ -29,14 +47,16 @@ void run_core(Call<T>& call, const std::string& isa, const Visibility& visibilit
     else
         tiles = &kernels->f64;
     const hone_problem& p = call.problem;
-    const Machine machine = {p.threads, tiles->tuning};
+    const Tuning tuning = setting.small_blocks ? small_blocks(tiles->tuning) : tiles->tuning;
+    const Machine machine = {p.threads, tuning};
     const auto run_with = [&](const auto& plan, const auto& args) {
         Storage<std::byte> workspace(plan.bytes, std::byte{0x5a});
         auto planned = call_of<T>(plan, p, args, workspace.data());
-        planned.stages = stages;
+        planned.stages = setting.stages;
         run(planned, *tiles);
     };
     const hone_activation_info& info = *activation_info(p.activation);
+    const Visibility& visibility = setting.modifiers.visibility;
     if (call.direction == Direction::forward) {
         const hone_forward_args args = call.forward_args();
         run_with(plan_forward(p, args, info, visibility, machine), args);
@@ -75,38 +95,47 @@ void poison_keys(Call<T>& call, std::int64_t every) {
             });
 }
 
+// What one ISA gives, beside what is right.
+template <class T>
+std::string faults_on(const std::string& isa, const Call<T>& inputs, Call<double>& right,
+                      const Setting<T>& setting) {
+    std::string faults;
+    const auto fault = [&](int argument, const std::string& what) {
+        faults += isa + ": " + argument_names[argument] + " " + what + "; ";
+    };
+    Call<T> call = inputs, one_thread = inputs;
+    one_thread.problem.threads = 1;
+    run_core(call, isa, setting);
+    run_core(one_thread, isa, setting);
+    for (int argument = 0; argument < ARGUMENTS; ++argument)
+        if (is_output(call.direction, argument)
+                ? !call.tensors[argument].surroundings_intact()
+                : !call.tensors[argument].same_bytes(inputs.tensors[argument]))
+            fault(argument, "is written where it should not be");
+    for (const Argument argument : outputs(call.direction)) {
+        if (!call[argument].present()) continue;
+        if (!call[argument].same_bytes(one_thread[argument])) fault(argument, "has other bits on one thread");
+        const double worst = worst_share(call, right, argument);
+        if (worst > (sizeof(T) == 4 ? 2e-4 : 1e-10)) fault(argument, "is off by " + std::to_string(worst));
+    }
+    return faults;
+}
+
 // What is wrong with the core on one call; empty where nothing is.
 template <class T>
-std::string fault_of(Call<T> call, const std::string& isa, const Modifiers& modifiers,
-                     const Stages<T>& stages) {
-    std::string faults;
+std::string faults_of(Call<T> call, const Setting<T>& setting) {
     Call<double> right(call);
     if (call.direction == Direction::backward &&
         describe(static_cast<hone_activation>(call.problem.activation)).normalised) {
         Call<double> forward(right);
         forward.direction = Direction::forward;
-        run_plain(forward, modifiers);
+        run_plain(forward, setting.modifiers);
         for (const Argument argument : {O, LSE})
             right[argument].assign(forward[argument]), call[argument].assign(forward[argument]);
     }
-    run_plain(right, modifiers);
-    Call<T> inputs = call, one_thread = call;
-    one_thread.problem.threads = 1;
-    run_core(call, isa, modifiers.visibility, stages);
-    run_core(one_thread, isa, modifiers.visibility, stages);
-    for (int argument = 0; argument < ARGUMENTS; ++argument)
-        if (is_output(call.direction, argument)
-                ? !call.tensors[argument].surroundings_intact()
-                : !call.tensors[argument].same_bytes(inputs.tensors[argument]))
-            faults += std::string(argument_names[argument]) + " is written where it should not be; ";
-    for (const Argument argument : outputs(call.direction)) {
-        if (!call[argument].present()) continue;
-        if (!call[argument].same_bytes(one_thread[argument]))
-            faults += std::string(argument_names[argument]) + " has other bits on one thread; ";
-        const double worst = worst_share(call, right, argument);
-        if (worst > (sizeof(T) == 4 ? 2e-4 : 1e-10))
-            faults += std::string(argument_names[argument]) + " is off by " + std::to_string(worst) + "; ";
-    }
+    run_plain(right, setting.modifiers);
+    std::string faults;
+    for (const std::string& isa : available_isas()) faults += faults_on(isa, call, right, setting);
     return faults;
 }
 
@@ -129,29 +158,40 @@ Visibility draw_window(const Spec& s, Random& random) {
     return v;
 }
 
+std::string line_of(Direction direction, const Visibility& v) {
+    return std::string(direction == Direction::forward ? "forward" : "backward") + ", before " +
+           std::to_string(v.before) + ", beyond " + std::to_string(v.beyond);
+}
+
+// Expects nothing wrong with one problem of the search, forward and backward.
+template <class T>
+void expect_right(const SearchProblem& problem, const Setting<T>& setting, std::int64_t poison_every) {
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+        Call<T> call = make_call<T>(problem.spec, problem.activation, direction);
+        call.problem.threads = problem.threads[0];
+        if (poison_every > 0) poison_keys(call, poison_every);
+        EXPECT_EQ(faults_of(call, setting), "") << line_of(direction, setting.modifiers.visibility) << ", "
+                                                << (setting.small_blocks ? "small blocks, " : "") << "poison "
+                                                << poison_every << ": " << line_of(problem);
+    }
+}
+
 template <class T>
 void search_windows(std::int64_t first, std::int64_t last) {
     for (std::int64_t n = first; n < last; ++n) {
         const SearchProblem problem = tame(n);
         Random random("window_" + std::to_string(n));
-        Modifiers modifiers = {draw_window(problem.spec, random)};
+        Setting<T> setting = {{draw_window(problem.spec, random)}};
         const bool poisoned = random.integer(0, 2) == 0;
-        for (const Direction direction : {Direction::forward, Direction::backward})
-            for (const std::string& isa : available_isas()) {
-                Call<T> call = make_call<T>(problem.spec, problem.activation, direction);
-                call.problem.threads = problem.threads[0];
-                if (poisoned) poison_keys(call, 97);
-                EXPECT_EQ(fault_of(call, isa, modifiers, Stages<T>{}), "")
-                    << (direction == Direction::forward ? "forward " : "backward ") << isa << " before "
-                    << modifiers.visibility.before << " beyond " << modifiers.visibility.beyond
-                    << (poisoned ? " poisoned " : " ") << n << ": " << line_of(problem);
-            }
+        setting.small_blocks = random.integer(0, 1) == 0;
+        SCOPED_TRACE("problem " + std::to_string(n));
+        expect_right(problem, setting, poisoned ? 97 : 0);
     }
 }
 
 TEST(Core, kernels_see_any_window) {
-    search_windows<double>(0, 150);
-    search_windows<float>(150, 300);
+    search_windows<double>(0, 300);
+    search_windows<float>(300, 600);
 }
 
 // The modifiers as a stage.
@@ -223,48 +263,71 @@ void search_stages(std::int64_t first, std::int64_t last) {
         Modifiers modifiers = second;
         modifiers.change = [&](Dual s) { return second.change(first_of_two.change(s)); };
         const Stage<T> list[] = {ModifierStage<T>::stage(first_of_two), {}, ModifierStage<T>::stage(second)};
-        for (const Direction direction : {Direction::forward, Direction::backward})
-            for (const std::string& isa : available_isas()) {
-                Call<T> call = make_call<T>(problem.spec, problem.activation, direction);
-                call.problem.threads = problem.threads[0];
-                poison_keys(call, 97);
-                EXPECT_EQ(fault_of(call, isa, modifiers, {list, 3}), "")
-                    << (direction == Direction::forward ? "forward " : "backward ") << isa << " before "
-                    << modifiers.visibility.before << " beyond " << modifiers.visibility.beyond << " " << n
-                    << ": " << line_of(problem);
-            }
+        SCOPED_TRACE("problem " + std::to_string(n));
+        expect_right<T>(problem, {modifiers, {list, 3}, random.integer(0, 1) == 0}, 97);
     }
 }
 
-// More work than the search has: several blocks of rows, whose size is by the number of threads, and splits.
+// Query i sees so many keys before key i, and so many from it on, counted from the bottom right.
+struct Window {
+    std::int64_t before, beyond;
+};
+
 template <class T>
-void expect_windows_of(Spec spec) {
+void expect_windows_of(const Spec& spec, const std::vector<Window>& windows, bool small_blocks = false) {
+    const std::int64_t diagonal = spec.keys - spec.queries;
     for (const hone_activation activation : {HONE_SOFTMAX, HONE_SIGMOID})
-        for (const auto& [before, beyond] : {std::pair{100, 1}, std::pair{300, 40}, std::pair{-200, 500}})
-            for (const Direction direction : {Direction::forward, Direction::backward})
-                for (const std::string& isa : available_isas()) {
-                    Call<T> call = make_call<T>(spec, activation, direction);
-                    call.problem.threads = 7;
-                    const std::int64_t diagonal = spec.keys - spec.queries;
-                    const Modifiers modifiers = {
-                        {spec.queries, spec.keys, before - diagonal, beyond + diagonal}};
-                    EXPECT_EQ(fault_of(call, isa, modifiers, Stages<T>{}), "")
-                        << spec.name << " " << isa << " before " << before << " beyond " << beyond
-                        << (direction == Direction::forward ? " forward" : " backward");
-                }
+        for (const auto& [before, beyond] : windows)
+            for (const Direction direction : {Direction::forward, Direction::backward}) {
+                if (!applies(spec, describe(activation))) continue;
+                Call<T> call = make_call<T>(spec, activation, direction);
+                call.problem.threads = 7;
+                const Visibility v = {spec.queries, spec.keys, before - diagonal, beyond + diagonal};
+                EXPECT_EQ(faults_of(call, Setting<T>{{v}, {}, small_blocks}), "")
+                    << spec.name << ", " << line_of(direction, v);
+            }
 }
 
+// More work than the search has: several blocks of rows, whose size is by the number of threads.
 TEST(Core, windows_have_the_same_bits_on_any_number_of_threads) {
     if (quick()) GTEST_SKIP() << "takes long under a sanitizer or an emulator";
-    expect_windows_of<float>({.name = "long", .query_heads = 3, .kv_heads = 3, .queries = 700, .keys = 800});
-    expect_windows_of<float>({.name = "grouped", .query_heads = 5, .queries = 193, .keys = 700});
-    expect_windows_of<double>({.name = "split", .query_heads = 2, .queries = 40, .keys = 5000});
-    expect_windows_of<float>({.name = "in_place", .query_heads = 7, .queries = 2, .keys = 2500});
+    const std::vector<Window> windows = {{100, 1}, {300, 40}, {-200, 500}};
+    expect_windows_of<float>({.name = "long", .query_heads = 3, .kv_heads = 3, .queries = 700, .keys = 800},
+                             windows);
+    expect_windows_of<float>({.name = "grouped", .query_heads = 5, .queries = 193, .keys = 700}, windows);
+    expect_windows_of<double>({.name = "split", .query_heads = 2, .queries = 40, .keys = 5000}, windows);
+    expect_windows_of<float>({.name = "in_place", .query_heads = 7, .queries = 2, .keys = 2500}, windows);
+}
+
+// Rows see 71 blocks of keys, more than are added plainly, and none of the first ones.
+TEST(Core, windows_begin_behind_some_blocks_of_keys_and_see_many) {
+    const std::vector<Window> windows = {{kSliceKeys * 71, 1}};
+    expect_windows_of<float>(
+        {.name = "many", .query_heads = 3, .queries = 101, .keys = kSliceKeys * 80, .sink = true}, windows,
+        true);
+    expect_windows_of<double>({.name = "many_in_place", .queries = 3, .keys = kSliceKeys * 80}, windows,
+                              true);
+}
+
+// The first rows do not see the last split of the keys.
+TEST(Core, rows_that_do_not_see_a_split_of_the_keys_keep_their_sink) {
+    const std::vector<Window> windows = {{900, 1}};
+    expect_windows_of<float>({.name = "unseen_split", .queries = 190, .keys = 1700, .sink = true}, windows);
+}
+
+// Blocks are of 128 keys, and of 64.
+TEST(Core, windows_of_heads_with_many_features) {
+    const std::vector<Window> windows = {{100, 1}};
+    expect_windows_of<double>(
+        {.name = "wide", .queries = 19, .keys = 301, .key_dim = 703, .value_dim = 701, .sink = true},
+        windows);
+    expect_windows_of<double>(
+        {.name = "wider", .queries = 19, .keys = 301, .key_dim = 1043, .value_dim = 1009}, windows);
 }
 
 TEST(Core, a_stage_hides_keys_and_changes_scores_and_weights) {
-    search_stages<double>(300, 400);
-    search_stages<float>(400, 500);
+    search_stages<double>(600, 700);
+    search_stages<float>(700, 800);
 }
 
 }  // namespace

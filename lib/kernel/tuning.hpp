@@ -58,14 +58,17 @@ inline constexpr Tuning kTuning = {
     .in_place_keys = 512,
     .split_keys = 1024,
 };
+
 template <class T>
-inline constexpr bool kTuningFits =
-    kTuning<T>.forward_rows <= kMostRows&& kTuning<T>.backward_rows <= kMostRows&& kTuning<T>.block_keys <=
-            kMostScores&& kTuning<T>.in_place_keys <=
-            kMostScores&& kTuning<T>.split_keys % kTuning<T>.in_place_keys ==
-        0 &&
-    kTuning<T>.split_keys / kSliceKeys <= kPlainTerms&& kChain % kPanel<T> == 0;
-static_assert(kTuningFits<float> && kTuningFits<double>);
+constexpr bool fits(const Tuning& t) {
+    const bool rows_fit = t.forward_rows <= kMostRows && t.backward_rows <= kMostRows;
+    const bool scores_fit = t.block_keys <= kMostScores && t.in_place_keys <= kMostScores;
+    const bool split_is_whole_blocks = t.split_keys % t.in_place_keys == 0;
+    const bool split_is_added_plainly = t.split_keys / kSliceKeys <= kPlainTerms;
+    const bool chain_is_whole_panels = kChain % kPanel<T> == 0;
+    return rows_fit && scores_fit && split_is_whole_blocks && split_is_added_plainly && chain_is_whole_panels;
+}
+static_assert(fits<float>(kTuning<float>) && fits<double>(kTuning<double>));
 
 }  // namespace
 }  // namespace hone

@@ -67,9 +67,8 @@ Tensor raw_of(const V& view) {
 
 }  // namespace detail
 
-// A tensor [batch, heads, rows, features] that a call reads, with contiguous features; strides in elements, 0
-// broadcasts. Its dtype is
-// known at run time; HONE_DTYPE_DEFAULT is the problem's.
+// A tensor [batch, heads, rows, features] that a call reads, with contiguous features. Strides are in
+// elements; 0 broadcasts. The dtype is known at run time; HONE_DTYPE_DEFAULT is the problem's.
 struct ConstView {
     const void* data = nullptr;
     std::int64_t batch_stride = 0;
