@@ -3,6 +3,7 @@
 // it.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -49,6 +50,9 @@ class Plain {
         for_rows([&](std::int64_t b, std::int64_t group, std::int64_t i) {
             const double lse = lse_of(args, b, group, i);
             weights(args, b, group, i, lse);
+            if (std::isnan(lse) && sees_any(b, group, i))
+                for_heads(group,
+                          [&](std::int64_t h) { std::fill_n(call_[O].row(b, h, i), p_.value_dim, lse); });
             for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
                 const double weight = p_slope_[n].value * m_.keep(at);
                 for (std::int64_t d = 0; d < p_.value_dim; ++d)
@@ -72,6 +76,8 @@ class Plain {
                     delta -= call_[DLSE].data()[reference::lse_index<A>(p_, b, group, i)];
                 const double sink = reference::sink_logit<A, double>(p_, args, group);
                 if (call_[DSINK].present()) call_[DSINK].data()[group] -= std::exp(sink - lse) * delta;
+                if (call_[DLOG_PRIOR].present() && std::isnan(delta))
+                    for_heads(group, [&](std::int64_t h) { call_[DLOG_PRIOR].data()[h] += delta; });
             }
             for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
                 add_gradients(at, p_slope_[n].value * m_.keep(at),
@@ -99,6 +105,18 @@ class Plain {
             for (std::int64_t j = 0; j < p_.keys; ++j)
                 if (const Entry at = {b, group * heads_ + h, i, j}; !seen || m_.sees(at))
                     body(at, h * p_.keys + j);
+    }
+
+    bool sees_any(std::int64_t b, std::int64_t group, std::int64_t i) {
+        bool any = false;
+        for_entries(b, group, i, true, [&](const Entry&, std::int64_t) { any = true; });
+        return any;
+    }
+
+    // Heads of a group share a normaliser, and so a NaN in it: those too that see none of the keys.
+    template <class Body>
+    void for_heads(std::int64_t group, Body body) {
+        for (std::int64_t h = group * heads_; h < (group + 1) * heads_; ++h) body(h);
     }
 
     // The changed scores of a row, and L of them: with the log-prior, without a shift.
