@@ -69,6 +69,11 @@ TEST(Windows, begin_behind_some_blocks_of_keys_and_see_many) {
                               true);
 }
 
+// 90 blocks of rows and more see a block of keys, neither the first nor the last of them.
+TEST(Windows, are_seen_from_many_blocks_of_rows) {
+    expect_windows_of<float>({.name = "many_rows", .queries = 2400, .keys = 150}, {{50, 2200}}, true);
+}
+
 // The first rows do not see the last split of the keys.
 TEST(Windows, that_leave_out_a_split_of_the_keys_keep_the_sink) {
     const std::vector<Window> windows = {{900, 1}};
