@@ -132,12 +132,16 @@ TEST_P(FloatingPoint, results_do_not_depend_on_the_settings) {
     for_each_call([]<class T>(Call<T>& call) {
         Call<T> expected = call;
         ASSERT_EQ(run(expected), HONE_OK) << hone_last_error();
+        std::size_t expected_bytes = 0, bytes = 0;
+        ASSERT_EQ(workspace_bytes(call, &expected_bytes), HONE_OK) << hone_last_error();
         for (const Mode& mode : modes()) {
             Call<T> got = call;
             {
                 const Scoped scoped(mode);
                 run(got);
+                workspace_bytes(call, &bytes);
             }
+            EXPECT_EQ(bytes, expected_bytes) << mode.name;
             for (const Argument argument : outputs(call.direction))
                 EXPECT_TRUE(got[argument].same_bytes(expected[argument]))
                     << argument_names[argument] << ", " << mode.name;

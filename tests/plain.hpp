@@ -80,11 +80,16 @@ class Plain {
                     for_heads(group, [&](std::int64_t h) { call_[DLOG_PRIOR].data()[h] += delta; });
             }
             for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
-                add_gradients(at, p_slope_[n].value * m_.keep(at),
-                              p_slope_[n].slope * (weight_gradient(at) - delta), n);
+                const double dp = weight_gradient(at), slope = p_slope_[n].slope;
+                add_gradients(at, p_slope_[n].value * m_.keep(at), slope * (dp - delta), n);
+                const double terms = std::abs(slope) * (std::abs(dp) + std::abs(delta));
+                if (std::isfinite(terms)) ds_terms_ += terms;
             });
         });
     }
+
+    // The sum of the absolute terms of all ds.
+    double ds_terms() const { return ds_terms_; }
 
   private:
     double* v_row(const Entry& at) {
@@ -181,10 +186,12 @@ class Plain {
     const Modifiers& m_;
     const std::int64_t heads_;
     std::vector<Dual> p_slope_, scores_;
+    double ds_terms_ = 0;
 };
 
-// Fills the call's outputs.
-inline void run_plain(Call<double>& call, const Modifiers& modifiers) {
+// Fills the call's outputs; gives the sum of the absolute terms of all ds.
+inline double run_plain(Call<double>& call, const Modifiers& modifiers) {
+    double ds_terms = 0;
     for (const Argument argument : outputs(call.direction))
         if (call[argument].present()) call[argument].fill([] { return 0.0; });
     reference::visit(call.problem.activation, [&]<class A>(A) {
@@ -193,7 +200,9 @@ inline void run_plain(Call<double>& call, const Modifiers& modifiers) {
             plain.forward();
         else
             plain.backward();
+        ds_terms = plain.ds_terms();
     });
+    return ds_terms;
 }
 
 }  // namespace hone::test

@@ -5,9 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "tests/spec.hpp"
@@ -132,61 +130,6 @@ TEST(Versions, the_header_s_is_the_library_s) {
     const std::string header = std::to_string(HONE_VERSION_MAJOR) + "." + std::to_string(HONE_VERSION_MINOR) +
                                "." + std::to_string(HONE_VERSION_PATCH);
     EXPECT_EQ(hone_version(), header);
-}
-
-// The arrays of a call in C++ know how long they are.
-TEST(Veneer, arrays_of_another_length_or_type_are_refused_by_name) {
-    std::vector<float> x(2 * 3, 1.0f), o(2 * 3), three(3, 1.0f), two(2, 1.0f), lse(2);
-    std::vector<double> doubles(2, 1.0);
-    const Problem problem = {
-        .query_heads = 2, .kv_heads = 2, .queries = 1, .keys = 1, .key_dim = 3, .value_dim = 3};
-    Forward call = {.q = bhnd(x.data(), 2, 1, 3),
-                    .k = bhnd(x.data(), 2, 1, 3),
-                    .v = bhnd(x.data(), 2, 1, 3),
-                    .o = bhnd(o.data(), 2, 1, 3)};
-    const auto refusal = [&]() -> std::string {
-        try {
-            forward(problem, call);
-        } catch (const Error& error) {
-            EXPECT_EQ(error.status(), HONE_INVALID_ARGUMENT);
-            return error.what();
-        }
-        return "";
-    };
-    call.sink = three;
-    EXPECT_EQ(refusal(), "sink: has 3 elements; should have 2");
-    call.sink = doubles;
-    EXPECT_EQ(refusal(), "sink: has another type; should have floats");
-    call.sink = two;
-    call.lse = three;
-    EXPECT_EQ(refusal(), "lse: has 3 elements; should have 2");
-    call.lse = lse;
-    EXPECT_EQ(refusal(), "");
-    call.k = strided(doubles.data(), 0, 0, 0);
-    EXPECT_NE(refusal().find("k.dtype"), std::string::npos) << refusal();
-}
-
-// A temporary that owns its elements would be gone before the call.
-static_assert(!std::is_constructible_v<ConstArray, std::vector<float>>);
-static_assert(!std::is_constructible_v<Array, std::vector<float>>);
-static_assert(std::is_constructible_v<ConstArray, std::vector<float>&>);
-static_assert(std::is_constructible_v<ConstArray, std::span<const double>>);
-static_assert(std::is_constructible_v<Array, std::span<double>>);
-static_assert(!std::is_constructible_v<Array, std::span<const double>>);
-static_assert(!std::is_constructible_v<Array, const std::vector<float>&>);
-
-TEST(Veneer, computes_in_the_type_of_q) {
-    const std::vector<double> q = {1}, k = {0, 1}, v = {2, 6}, sink = {0.5};
-    std::vector<double> o(1), lse(1);
-    forward({.queries = 1, .keys = 2, .key_dim = 1, .value_dim = 1}, {.q = bhnd(q.data(), 1, 1, 1),
-                                                                      .k = bhnd(k.data(), 1, 2, 1),
-                                                                      .v = bhnd(v.data(), 1, 2, 1),
-                                                                      .o = bhnd(o.data(), 1, 1, 1),
-                                                                      .sink = sink,
-                                                                      .lse = lse});
-    const double sum = std::exp(0.5) + 1 + std::exp(1);
-    EXPECT_NEAR(o[0], (2 + 6 * std::exp(1)) / sum, 1e-14);
-    EXPECT_NEAR(lse[0], std::log(sum), 1e-14);
 }
 
 }  // namespace
