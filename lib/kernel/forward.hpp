@@ -192,8 +192,8 @@ Partial<T> partial_of(const ForwardCall<T>& call, const RowIndex& at, std::int64
 
 template <class T>
 RowConstants<T> constants_of(const ForwardCall<T>& call, const QueryHead& at) {
-    const std::int64_t seen = count_seen(call.visibility, at.query);
-    return kActivations<T>[call.activation].constants(call.parameter, at.head, seen);
+    const std::int64_t key_count = count_seen(call.visibility, at.query);
+    return kActivations<T>[call.activation].constants(call.parameter, at.head, key_count);
 }
 
 template <class T>

@@ -32,11 +32,12 @@ struct ScoreRows {
     T* rescale;  // the factor for o so far
 };
 
-// An activation with its normaliser, as blocks of rows use it. `head` is one of q; `seen` counts keys.
+// An activation with its normaliser, as blocks of rows use it. `head` is one of q; `key_count`: of the keys
+// that the row sees.
 template <class T>
 struct RowFunctions {
     // Shift and weight in forward.
-    RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t seen);
+    RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t key_count);
     // The state before any key: that of the sink, if there is one.
     RowState<T> (*begin)(const Parameters<T>&, std::int64_t head);
     // Scores -> weights; the states follow.
@@ -49,7 +50,7 @@ struct RowFunctions {
 
     // Shift and weight in backward, from L.
     RowConstants<T> (*backward_constants)(const Parameters<T>&, const RowLse<T>&, std::int64_t head,
-                                          std::int64_t seen);
+                                          std::int64_t key_count);
     // s -> p, dp -> ds; gives the sum of ds where the second of them is called.
     T (*differentiate)(const Scores<T>&, T* dp, const RowConstants<T>&);
     T (*differentiate_and_sum)(const Scores<T>&, T* dp, const RowConstants<T>&);
@@ -155,9 +156,9 @@ struct Sum : Divided {
     // rows have none.
     template <class T, class Act>
     static RowConstants<T> backward_constants(const Parameters<T>& parameter, const RowLse<T>& row,
-                                              std::int64_t head, std::int64_t seen) {
+                                              std::int64_t head, std::int64_t key_count) {
         if (!(row.lse < Act::exponential_below)) return {0, static_cast<T>(natural_exp(-row.lse / 2)), 0};
-        return MaximumAndSum::backward_constants<T, Low>(parameter, row, head, seen);
+        return MaximumAndSum::backward_constants<T, Low>(parameter, row, head, key_count);
     }
     template <class T, class Act, Sums sums>
     static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
@@ -169,9 +170,10 @@ struct Sum : Divided {
 // Element-wise: nothing is carried, and rows have a shift and a weight.
 struct None {
     template <class T, class Act>
-    static RowConstants<T> constants(const Parameters<T>& parameter, std::int64_t head, std::int64_t seen) {
-        if (seen == 0) return {0, 0, 0};
-        const double keys = static_cast<double>(seen);
+    static RowConstants<T> constants(const Parameters<T>& parameter, std::int64_t head,
+                                     std::int64_t key_count) {
+        if (key_count == 0) return {0, 0, 0};
+        const double keys = static_cast<double>(key_count);
         const double shift = parameter.shift ? parameter.shift[head] : Act::default_shift(keys);
         const bool given = Act::takes_weight && parameter.weight != 0;
         const double weight = given ? parameter.weight : Act::default_weight(keys);
@@ -196,8 +198,8 @@ struct None {
     }
     template <class T, class Act>
     static RowConstants<T> backward_constants(const Parameters<T>& parameter, const RowLse<T>&,
-                                              std::int64_t head, std::int64_t seen) {
-        return constants<T, Act>(parameter, head, seen);
+                                              std::int64_t head, std::int64_t key_count) {
+        return constants<T, Act>(parameter, head, key_count);
     }
     template <class T, class Act, Sums sums>
     static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {

@@ -89,10 +89,10 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
                                                 : RowLse<T>{lse, 0};
         }
         if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
-        const std::int64_t seen = count_seen(call.visibility, query);
+        const std::int64_t key_count = count_seen(call.visibility, query);
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
             RowConstants<T>& of_row = constants[row_index(n, batch, {query, head})];
-            of_row = activation.backward_constants(call.parameter, row, head, seen);
+            of_row = activation.backward_constants(call.parameter, row, head, key_count);
             of_row.delta = static_cast<T>(delta);
         }
     }
