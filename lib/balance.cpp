@@ -9,21 +9,15 @@
 namespace hone {
 namespace {
 
-// The least multiply-adds for each thread, some 40 to 60 microseconds' worth.
-constexpr double kThreadCost = 2e6;
-
 template <class Plan>
-int worthwhile(const Plan& plan, int threads) {
-    const double cost = schedule_of(plan).total_cost(kThreadCost * threads);
-    return static_cast<int>(std::clamp(cost / kThreadCost, 1.0, static_cast<double>(threads)));
+int worthwhile(const Plan& plan, const Machine& machine) {
+    const double each = machine.tuning.thread_cost, threads = machine.threads;
+    return static_cast<int>(std::clamp(schedule_of(plan).total_cost(each * threads) / each, 1.0, threads));
 }
 
-// The fewest keys that a row sees, as a share of those that some row sees. (The first or the last one sees
-// the fewest, or nearly.)
+// The fewest keys that a row sees, as a share of those that some row sees.
 double least_share(const Shape& s) {
-    const std::int64_t last = s.n.queries - 1;
-    const std::int64_t least = std::min(count_seen(s.visibility, 0), count_seen(s.visibility, last));
-    return static_cast<double>(least) / static_cast<double>(count(s.keys));
+    return static_cast<double>(fewest_seen(s.visibility)) / static_cast<double>(count(s.keys));
 }
 
 // When the last of `threads` ends, in units of the longest task, where they take tasks in the order of their
@@ -48,11 +42,11 @@ double time_of_equal(double few, double least, double many, double threads) {
 
 }  // namespace
 
-int worthwhile_threads(const ForwardPlan& plan, int threads) {
-    return worthwhile(plan, threads);
+int worthwhile_threads(const ForwardPlan& plan, const Machine& machine) {
+    return worthwhile(plan, machine);
 }
-int worthwhile_threads(const BackwardPlan& plan, int threads) {
-    return worthwhile(plan, threads);
+int worthwhile_threads(const BackwardPlan& plan, const Machine& machine) {
+    return worthwhile(plan, machine);
 }
 
 int needed_threads(const ForwardPlan& plan, int threads) {

@@ -7,8 +7,8 @@ namespace hone {
 
 // How many of the threads the work of a call is worth. To start and end one costs some microseconds, and far
 // more where other programs hold the cores.
-int worthwhile_threads(const ForwardPlan& plan, int threads);
-int worthwhile_threads(const BackwardPlan& plan, int threads);
+int worthwhile_threads(const ForwardPlan& plan, const Machine& machine);
+int worthwhile_threads(const BackwardPlan& plan, const Machine& machine);
 
 // The fewest of these that end as soon: a task each, and where tasks are equal, the same number of rounds.
 int needed_threads(const ForwardPlan& plan, int threads);

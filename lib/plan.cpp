@@ -116,7 +116,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     plan.splits = split ? blocks_of(key_blocks, plan.split_blocks) : 1;
     // Few rows stay in one block: how many they are decides how they are multiplied, and so the bits.
     if (!split && !in_place) {
-        const int threads = worthwhile_threads(plan, machine.threads);
+        const int threads = worthwhile_threads(plan, machine);
         const std::int64_t balanced = balanced_rows(plan, tuning.forward_rows, threads, tuning.tile_rows);
         plan.block.rows = std::max<std::int64_t>(smaller(rows, balanced), 1);
         plan.block.row_blocks = blocks_of(rows, plan.block.rows);
@@ -125,7 +125,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     plan.reading = in_place                                 ? Reading::in_place
                    : plan.block.row_blocks == 1 && distinct ? Reading::own
                                                             : Reading::shared;
-    plan.threads = needed_threads(plan, worthwhile_threads(plan, machine.threads));
+    plan.threads = needed_threads(plan, worthwhile_threads(plan, machine));
     return plan;
 }
 
@@ -222,9 +222,8 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
     plan.dq = accumulator_for(Side::queries, a.dq, n.key_dim, plan);
     plan.dk = accumulator_for(Side::keys, a.dk, n.key_dim, plan);
     plan.dv = accumulator_for(Side::keys, a.dv, n.value_dim, plan);
-    const std::int64_t tasks = BackwardSchedule(plan).tasks();
-    plan.threads =
-        worthwhile_threads(plan, static_cast<int>(std::clamp<std::int64_t>(tasks, 1, machine.threads)));
+    const auto tasks = std::clamp<std::int64_t>(BackwardSchedule(plan).tasks(), 1, machine.threads);
+    plan.threads = std::min(worthwhile_threads(plan, machine), static_cast<int>(tasks));
     plan.ahead = plan.threads - 1;
     return plan;
 }

@@ -15,6 +15,7 @@ struct Tuning {
     std::int64_t few_rows;       // up to so many rows of a kv head read k and v where they lie,
     std::int64_t in_place_keys;  // in blocks of so many keys
     std::int64_t split_keys;     // keys of a split
+    double thread_cost;          // the least multiply-adds that are worth a thread
 };
 
 }  // namespace hone

@@ -1,8 +1,8 @@
 // visibility.hpp: which keys a query sees. Causal masks are decided here, and nowhere else.
 //
-// A query sees one range of keys. Neither end of it moves back from one query to the next. So consecutive
-// queries together see the keys from the first one's begin to the last one's end, and the queries that see
-// any of some consecutive keys are consecutive, too. That is all that others know.
+// A query sees one range of keys, and neither end of the range decreases from one query to the next. So
+// consecutive queries together see the keys from the first one's begin to the last one's end, and the queries
+// that see any of some consecutive keys are consecutive, too. That is all that others know.
 #pragma once
 
 #include "hone/hone.h"
@@ -10,14 +10,13 @@
 
 namespace hone {
 
-// Query i sees the keys [i - before, i + beyond) clipped to the keys that there are;
-// before + beyond >= 1.
+// Query i sees the keys [i - before, i + beyond), clipped to [0, keys); before + beyond >= 1.
 struct Visibility {
     std::int64_t queries, keys;
     std::int64_t before, beyond;
 };
 
-// Of a block of queries and keys: whether any query sees any key, and whether every one sees all.
+// Of a block of queries and keys: no query sees any key, some do, or every query sees every key.
 enum class Seen { none, partly, wholly };
 
 namespace {
@@ -35,9 +34,15 @@ inline Range keys_seen(const Visibility& v, std::int64_t query) {
     return {clamp(query - v.before, 0, end), end};
 }
 
-// How many. Defaults that depend on the number of keys use this.
+// The number of keys that a query sees. Defaults that depend on the number of keys use it.
 inline std::int64_t count_seen(const Visibility& v, std::int64_t query) {
     return count(keys_seen(v, query));
+}
+
+// The fewest keys that any query sees. A window is cut only near the first key and near the last, so it is
+// the first query or the last that sees the fewest.
+inline std::int64_t fewest_seen(const Visibility& v) {
+    return smaller(count_seen(v, 0), count_seen(v, v.queries - 1));
 }
 
 // The keys that some of these queries see: all from the first such key to the last.

@@ -1,6 +1,5 @@
 // plain.hpp: attention in plain loops over what any query may see, with scores changed before the activation
-// and weights after it: what the kernels of the core are checked against where the reference has no word for
-// it.
+// and weights after it: what the core is checked against where the reference does not have the feature.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +42,8 @@ class Plain {
           m_(modifiers),
           heads_(reference::heads_per_group<A>(p_)),
           p_slope_(heads_ * p_.keys, Dual(0)),
-          scores_(heads_ * p_.keys, Dual(0)) {}
+          scores_(heads_ * p_.keys, Dual(0)),
+          ds_terms_(p_.query_heads) {}
 
     void forward() {
         const hone_forward_args args = call_.forward_args();
@@ -53,7 +53,7 @@ class Plain {
             if (std::isnan(lse) && sees_any(b, group, i))
                 for_heads(group,
                           [&](std::int64_t h) { std::fill_n(call_[O].row(b, h, i), p_.value_dim, lse); });
-            for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
+            for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
                 const double weight = p_slope_[n].value * m_.keep(at);
                 for (std::int64_t d = 0; d < p_.value_dim; ++d)
                     call_[O].row(b, at.head, i)[d] += weight * v_row(at)[d];
@@ -69,7 +69,7 @@ class Plain {
             weights(args, b, group, i, lse);
             double delta = 0;
             if constexpr (A::normalised) {
-                for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
+                for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
                     delta += p_slope_[n].value * weight_gradient(at);
                 });
                 if (call_[DLSE].present())
@@ -79,17 +79,17 @@ class Plain {
                 if (call_[DLOG_PRIOR].present() && std::isnan(delta))
                     for_heads(group, [&](std::int64_t h) { call_[DLOG_PRIOR].data()[h] += delta; });
             }
-            for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
+            for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
                 const double dp = weight_gradient(at), slope = p_slope_[n].slope;
                 add_gradients(at, p_slope_[n].value * m_.keep(at), slope * (dp - delta), n);
                 const double terms = std::abs(slope) * (std::abs(dp) + std::abs(delta));
-                if (std::isfinite(terms)) ds_terms_ += terms;
+                if (std::isfinite(terms)) ds_terms_[at.head] += terms;
             });
         });
     }
 
-    // The sum of the absolute terms of all ds.
-    double ds_terms() const { return ds_terms_; }
+    // The sums of the absolute terms of ds, of each head.
+    const std::vector<double>& ds_terms() const { return ds_terms_; }
 
   private:
     double* v_row(const Entry& at) {
@@ -103,18 +103,17 @@ class Plain {
                 for (std::int64_t i = 0; i < p_.queries; ++i) body(b, group, i);
     }
 
-    // Calls body(entry, its number in the group's row) for the entries that are seen, or for all.
+    // Calls body(entry, its number in the group's row) for the entries that are seen.
     template <class Body>
-    void for_entries(std::int64_t b, std::int64_t group, std::int64_t i, bool seen, Body body) {
+    void for_entries(std::int64_t b, std::int64_t group, std::int64_t i, Body body) {
         for (std::int64_t h = 0; h < heads_; ++h)
             for (std::int64_t j = 0; j < p_.keys; ++j)
-                if (const Entry at = {b, group * heads_ + h, i, j}; !seen || m_.sees(at))
-                    body(at, h * p_.keys + j);
+                if (const Entry at = {b, group * heads_ + h, i, j}; m_.sees(at)) body(at, h * p_.keys + j);
     }
 
     bool sees_any(std::int64_t b, std::int64_t group, std::int64_t i) {
         bool any = false;
-        for_entries(b, group, i, true, [&](const Entry&, std::int64_t) { any = true; });
+        for_entries(b, group, i, [&](const Entry&, std::int64_t) { any = true; });
         return any;
     }
 
@@ -128,7 +127,7 @@ class Plain {
     template <class Args>
     double lse_of(const Args& args, std::int64_t b, std::int64_t group, std::int64_t i) {
         double sum = std::exp(reference::sink_logit<A, double>(p_, args, group));
-        for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
+        for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
             double s = 0;
             const double* const k = call_[K].row(b, reference::kv_head(p_, at.head), at.key);
             for (std::int64_t d = 0; d < p_.key_dim; ++d) s += call_[Q].row(b, at.head, i)[d] * k[d];
@@ -144,7 +143,7 @@ class Plain {
     template <class Args>
     void weights(const Args& args, std::int64_t b, std::int64_t group, std::int64_t i, double lse) {
         const std::int64_t keys = count_seen(m_.visibility, i);
-        for_entries(b, group, i, true, [&](const Entry& at, std::int64_t n) {
+        for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
             double shift = 0, weight = 1 / std::exp(lse);
             if constexpr (!A::normalised) {
                 shift = reference::bias<A, double>(args, at.head, keys);
@@ -186,12 +185,12 @@ class Plain {
     const Modifiers& m_;
     const std::int64_t heads_;
     std::vector<Dual> p_slope_, scores_;
-    double ds_terms_ = 0;
+    std::vector<double> ds_terms_;
 };
 
-// Fills the call's outputs; gives the sum of the absolute terms of all ds.
-inline double run_plain(Call<double>& call, const Modifiers& modifiers) {
-    double ds_terms = 0;
+// Fills the call's outputs; gives the sums of the absolute terms of ds, of each head.
+inline std::vector<double> run_plain(Call<double>& call, const Modifiers& modifiers) {
+    std::vector<double> ds_terms;
     for (const Argument argument : outputs(call.direction))
         if (call[argument].present()) call[argument].fill([] { return 0.0; });
     reference::visit(call.problem.activation, [&]<class A>(A) {

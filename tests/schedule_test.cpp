@@ -65,7 +65,8 @@ Machine machine(int threads) {
                                       .block_bytes = 1 << 19,
                                       .few_rows = 16,
                                       .in_place_keys = 512,
-                                      .split_keys = 1024};
+                                      .split_keys = 1024,
+                                      .thread_cost = 2e6};
     return {threads, tuning};
 }
 

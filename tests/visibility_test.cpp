@@ -29,6 +29,7 @@ std::vector<Visibility> visibilities() {
 TEST(Visibility, of_a_query_is_a_range_whose_ends_do_not_fall) {
     for (const Visibility& v : visibilities()) {
         Range last = {0, 0};
+        std::int64_t fewest = v.keys;
         for (std::int64_t i = 0; i < v.queries; ++i) {
             const Range seen = keys_seen(v, i);
             EXPECT_GE(seen.begin, last.begin);
@@ -40,7 +41,9 @@ TEST(Visibility, of_a_query_is_a_range_whose_ends_do_not_fall) {
                 count += sees(v, i, j);
             }
             EXPECT_EQ(count_seen(v, i), count);
+            fewest = std::min(fewest, count);
         }
+        EXPECT_EQ(fewest_seen(v), fewest);
     }
 }
 

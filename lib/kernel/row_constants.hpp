@@ -44,15 +44,12 @@ template <class T>
     return {logits.sum().value(), logits.largest()};
 }
 
-// Whether some head of the group sees a key that no stage hides.
+// Whether a row sees a key that no stage hides.
 template <class T>
 [[gnu::noinline, gnu::cold]] bool sees_any(const BackwardCall<T>& call, std::int64_t batch,
-                                           std::int64_t group, std::int64_t query) {
-    const Range keys = keys_seen(call.visibility, query);
-    for (std::int64_t head = group * call.n.group_heads; head < (group + 1) * call.n.group_heads; ++head)
-        if (!empty(next_seen(call.stages, {batch, head, query, keys.begin, {0, count(keys)}}, 0)))
-            return true;
-    return false;
+                                           const QueryHead& at) {
+    const Range keys = keys_seen(call.visibility, at.query);
+    return !empty(next_seen(call.stages, {batch, at.head, at.query, keys.begin, {0, count(keys)}}, 0));
 }
 
 // What is subtracted from dp: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. Where no key
@@ -64,9 +61,10 @@ inline double delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int
     const std::int64_t i = group_row_index(n, batch, group, query);
     double delta = 0;
     if (count_seen(call.visibility, query) > 0 && call.lse[i] != -infinity<T>())
-        for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head)
-            delta += dot(call.dout, {batch, head, query}, call.o, {batch, head, query}, n.value_dim);
-    if (__builtin_isnan(delta) && !sees_any(call, batch, group, query)) delta = 0;
+        for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
+            const T of_head = dot(call.dout, {batch, head, query}, call.o, {batch, head, query}, n.value_dim);
+            if (!__builtin_isnan(of_head) || sees_any(call, batch, {query, head})) delta += of_head;
+        }
     return call.dlse ? delta - call.dlse[i] : delta;
 }
 
