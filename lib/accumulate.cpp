@@ -13,13 +13,13 @@ constexpr std::int64_t kEnoughRowBlocks = 16;
 
 // Heads of a group, of one query, that lie in one row of dq and are summed within a task.
 bool sums_group(const Accumulator& dq, const Extents& n) {
-    return dq.sums_heads && !dq.sums_rows && n.heads_per_kv > 1;
+    return dq.sums.heads && !dq.sums.rows && n.heads_per_kv > 1;
 }
 
 std::int64_t copies_for(const Accumulator& a, const Extents& n) {
     const std::int64_t terms = contributions(a, a.key_blocks);
     if (terms <= 1 || copy_size(a) == 0) return 1;
-    if (a.side == Side::queries && !a.sums_rows && a.row_blocks >= kEnoughRowBlocks) return 1;
+    if (a.side == Side::queries && !a.sums.rows && a.row_blocks >= kEnoughRowBlocks) return 1;
     // All copies together have at most the size of k.
     const std::int64_t affordable = n.batch * n.kv_heads * n.keys / (a.batches * a.heads * a.rows);
     return std::clamp<std::int64_t>(std::min(affordable, terms), 1, kMostCopies);
@@ -28,7 +28,7 @@ std::int64_t copies_for(const Accumulator& a, const Extents& n) {
 template <class T>
 Target<T> dense(T* data, const Accumulator& a) {
     const std::int64_t row = a.features, head = a.rows * row, batch = a.heads * head;
-    return {data, a.sums_batch ? 0 : batch, a.sums_heads ? 0 : head, a.sums_rows ? 0 : row};
+    return {data, a.sums.batch ? 0 : batch, a.sums.heads ? 0 : head, a.sums.rows ? 0 : row};
 }
 
 template <class T>
@@ -40,8 +40,8 @@ void add(const Tiles<T>& tiles, Join join, const Addition<T>& addition) {
 
 std::int64_t contributions(const Accumulator& a, Range key_blocks) {
     if (empty(key_blocks)) return 0;
-    const bool sums_keys = a.side == Side::queries || a.sums_rows;
-    return (a.sums_batch ? a.batch : 1) * (a.sums_heads ? a.kv_heads : 1) *
+    const bool sums_keys = a.side == Side::queries || a.sums.rows;
+    return (a.sums.batch ? a.batch : 1) * (a.sums.heads ? a.kv_heads : 1) *
            (sums_keys ? count(key_blocks) : 1);
 }
 
@@ -51,19 +51,19 @@ Turn turn_of(const Accumulator& a, const KeyBlockTask& task, std::int64_t row_bl
         std::int64_t& part = summed ? number : cell;
         part = part * extent + index;
     };
-    axis(a.side == Side::queries || a.sums_rows, count(a.key_blocks), place_of(task.key_block, key_blocks));
-    axis(a.sums_batch, a.batch, task.batch);
-    axis(a.sums_heads, a.kv_heads, task.kv_head);
-    if (a.side == Side::queries && !a.sums_rows) axis(false, a.row_blocks, row_block);
+    axis(a.side == Side::queries || a.sums.rows, count(a.key_blocks), place_of(task.key_block, key_blocks));
+    axis(a.sums.batch, a.batch, task.batch);
+    axis(a.sums.heads, a.kv_heads, task.kv_head);
+    if (a.side == Side::queries && !a.sums.rows) axis(false, a.row_blocks, row_block);
     return {cell * a.copies + number % a.copies, number % a.copies, number / a.copies};
 }
 
 std::int64_t counter_count(const Accumulator& a) {
     if (!a.wanted || contributions(a, a.key_blocks) <= 1) return 0;
-    const std::int64_t cells_of_rows = a.sums_rows               ? 1
+    const std::int64_t cells_of_rows = a.sums.rows               ? 1
                                        : a.side == Side::queries ? a.row_blocks
                                                                  : count(a.key_blocks);
-    return (a.sums_batch ? 1 : a.batch) * (a.sums_heads ? 1 : a.kv_heads) * cells_of_rows * a.copies;
+    return (a.sums.batch ? 1 : a.batch) * (a.sums.heads ? 1 : a.kv_heads) * cells_of_rows * a.copies;
 }
 
 std::int64_t copy_size(const Accumulator& a) {
@@ -77,17 +77,12 @@ Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t
     Accumulator a = {};
     a.wanted = gradient.data != nullptr;
     a.side = side;
-    a.sums_batch = gradient.batch_stride == 0;
-    a.sums_heads = gradient.head_stride == 0;
-    a.sums_rows = gradient.row_stride == 0;
+    a.sums = broadcast_of(hone_const(gradient));
     a.key_blocks = shape.block.key_blocks, a.row_blocks = shape.block.row_blocks;
     a.batch = n.batch, a.kv_heads = n.kv_heads;
-    const auto distinct = [](bool summed, std::int64_t extent) {
-        return summed ? smaller(extent, 1) : extent;
-    };
-    a.batches = distinct(a.sums_batch, n.batch);
-    a.heads = distinct(a.sums_heads, queries ? n.query_heads : n.kv_heads);
-    a.rows = distinct(a.sums_rows, queries ? n.queries : n.keys);
+    a.batches = distinct_along(a.sums.batch, n.batch);
+    a.heads = distinct_along(a.sums.heads, queries ? n.query_heads : n.kv_heads);
+    a.rows = distinct_along(a.sums.rows, queries ? n.queries : n.keys);
     a.features = features;
     a.copies = copies_for(a, n);
     a.compensated = contributions(a, a.key_blocks) > kPlainTerms * a.copies;
@@ -97,14 +92,14 @@ Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t
 std::int64_t query_sums_size(const Accumulator& dq, const Shape& shape) {
     const Extents& n = shape.n;
     if (!dq.wanted) return 0;
-    if (dq.sums_rows) return 2 * (dq.sums_heads ? 1 : n.heads_per_kv) * shape.block.key_width;
+    if (dq.sums.rows) return 2 * (dq.sums.heads ? 1 : n.heads_per_kv) * shape.block.key_width;
     return sums_group(dq, n) ? (shape.block.rows / n.heads_per_kv + 4) * shape.block.key_width : 0;
 }
 
 std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std::int64_t width) {
     if (!gradient.wanted) return 0;
     const std::int64_t folded = needs_compensation(block.row_blocks) ? block.keys : 0;
-    return 2 * (folded + (gradient.sums_rows ? 1 : 0)) * width;
+    return 2 * (folded + (gradient.sums.rows ? 1 : 0)) * width;
 }
 
 template <class T>
@@ -148,17 +143,18 @@ void GradientSum<T>::in_turn(const KeyBlockTask& task, const Turn& turn, Body bo
 template <class T>
 void GradientSum<T>::finish(const FinishedRows& finish) const {
     const std::int64_t rows = count(finish.rows), terms = finish.contributions;
-    T* const to = row_of(gradient_, {finish.batch, finish.head, finish.rows.begin});
+    const auto gradient_row = [&](std::int64_t row) {
+        return row_of(gradient_, {finish.batch, finish.head, finish.rows.begin + row});
+    };
     if (terms == 0 && gradient_.row_stride == how_.features) {
         // Long runs of zeros are written without reading what was there.
-        std::fill_n(to, rows * how_.features, T(0));
+        std::fill_n(gradient_row(0), rows * how_.features, T(0));
     } else if (terms == 0) {
-        for (std::int64_t row = 0; row < rows; ++row)
-            std::fill_n(to + row * gradient_.row_stride, how_.features, T(0));
+        for (std::int64_t row = 0; row < rows; ++row) std::fill_n(gradient_row(row), how_.features, T(0));
     } else if (how_.copies > 1) {
         const std::int64_t size = copy_size(how_), copies = smaller(how_.copies, terms);
         for (std::int64_t row = 0; row < rows; ++row) {
-            T* const sum = to + row * gradient_.row_stride;
+            T* const sum = gradient_row(row);
             const T* const from = row_of(sum_, {finish.batch, finish.head, finish.rows.begin + row});
             add(tiles_, Join::store, {.rows = 1, .features = how_.features, .from = from, .to = sum});
             add(tiles_, Join::add,
@@ -186,14 +182,14 @@ QueryContribution<T>::QueryContribution(const GradientSum<T>& sum, const Backwar
 template <class T>
 Turn QueryContribution<T>::turn(std::int64_t row_block) const {
     const Range key_blocks =
-        sum_.how().sums_rows ? shape_.block.key_blocks : key_blocks_seen(shape_, row_block);
+        sum_.how().sums.rows ? shape_.block.key_blocks : key_blocks_seen(shape_, row_block);
     return turn_of(sum_.how(), task_, row_block, key_blocks);
 }
 
 template <class T>
 void QueryContribution<T>::add_step(std::int64_t row_block) {
     if (!sum_.how().wanted) return;
-    if (sum_.how().sums_rows)
+    if (sum_.how().sums.rows)
         add_to_running_sums(row_block);
     else if (sums_group(sum_.how(), shape_.n))
         add_heads_together(row_block);
@@ -216,7 +212,7 @@ void QueryContribution<T>::add_rows(std::int64_t row_block) {
 // All rows of a head, or of all heads, are summed into one row of the gradient.
 template <class T>
 void QueryContribution<T>::add_to_running_sums(std::int64_t row_block) {
-    const std::int64_t sums = sum_.how().sums_heads ? 1 : shape_.n.heads_per_kv;
+    const std::int64_t sums = sum_.how().sums.heads ? 1 : shape_.n.heads_per_kv;
     const std::int64_t width = shape_.block.key_width;
     const Range rows = rows_of_block(shape_, row_block);
     for (std::int64_t r = 0; r < smaller(sums, count(rows)); ++r) {
@@ -261,10 +257,10 @@ void QueryContribution<T>::add_heads_together(std::int64_t row_block) {
 
 template <class T>
 void QueryContribution<T>::end() {
-    if (!sum_.how().wanted || !sum_.how().sums_rows) return;
+    if (!sum_.how().wanted || !sum_.how().sums.rows) return;
     const std::int64_t heads = shape_.n.heads_per_kv;
     sum_.in_turn(task_, turn(0), [&](auto add) {
-        for (std::int64_t h = 0; h < (sum_.how().sums_heads ? 1 : heads); ++h)
+        for (std::int64_t h = 0; h < (sum_.how().sums.heads ? 1 : heads); ++h)
             add({task_.kv_head * heads + h, 0, 1, sums_ + h * shape_.block.key_width, 0});
     });
 }
@@ -310,7 +306,7 @@ void KeyContribution<T>::end() {
     const std::int64_t width = partial_.width;
     Rows<T> rows = {task_.kv_head, task_.key_block * block_.keys, keys_,
                     folds() ? partial_.sums : partial_.sum, width};
-    if (sum_.how().sums_rows) {
+    if (sum_.how().sums.rows) {
         T* const together = partial_.sums + (folds() ? 2 * block_.keys * width : 0);
         add(tiles_, Join::compensate,
             {.rows = keys_,
@@ -324,6 +320,33 @@ void KeyContribution<T>::end() {
     sum_.in_turn(task_, turn_of(sum_.how(), task_, 0, block_.key_blocks), [&](auto add) { add(rows); });
 }
 
+namespace {
+
+// to[j] = sum over i and l of from[i, j, l].
+template <class T>
+void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::int64_t inner, T* to) {
+    for (std::int64_t j = 0; j < count; ++j) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < outer; ++i)
+            for (std::int64_t l = 0; l < inner; ++l) sum += from[(i * count + j) * inner + l];
+        to[j] = static_cast<T>(sum);
+    }
+}
+
+}  // namespace
+
+template <class T>
+void sum_parameter_gradients(const BackwardCall<T>& call) {
+    const Extents& n = call.n;
+    const auto* const dbias = reinterpret_cast<const double*>(call.workspace + call.dbias);
+    const auto* const dsink = reinterpret_cast<const double*>(call.workspace + call.dsink);
+    for (T* const sum : {call.gradient.shift, call.gradient.log_prior})
+        if (sum) sum_parts(dbias, n.batch, n.query_heads, count(call.block.key_blocks), sum);
+    if (call.gradient.sink) sum_parts(dsink, n.batch, group_count(n), call.query_blocks, call.gradient.sink);
+}
+
+template void sum_parameter_gradients(const BackwardCall<float>&);
+template void sum_parameter_gradients(const BackwardCall<double>&);
 template class GradientSum<float>;
 template class GradientSum<double>;
 template class QueryContribution<float>;

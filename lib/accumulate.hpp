@@ -44,9 +44,9 @@ struct KeyBlockTask {
     std::int64_t batch, kv_head, key_block;
 };
 
-// The first key blocks come in reverse. Under a causal mask a key block is done with the diagonal sooner
-// than the key blocks before it, and would wait there for their turns: so it goes first. The later ones start
-// when the first ones are far ahead.
+// The first key blocks come in reverse. Under a causal mask a task reaches the diagonal sooner than the tasks
+// of the key blocks before its own, and would wait for their turns: so it goes first. Later key blocks start
+// when the first ones are far ahead, and need no such order.
 inline constexpr std::int64_t kReversed = 4;
 
 namespace {
@@ -67,6 +67,14 @@ inline std::int64_t key_block_at(std::int64_t place, Range key_blocks) {
     return place < reversed - key_blocks.begin ? reversed - 1 - place : key_blocks.begin + place;
 }
 
+// Calls body(row_block) for each step of a key block's task: the blocks of rows that see it, the last one
+// first.
+template <class Body>
+inline void for_steps(const Shape& shape, std::int64_t key_block, Body body) {
+    const Range rows = row_blocks_seeing(shape, key_block);
+    for (std::int64_t row_block = rows.end - 1; row_block >= rows.begin; --row_block) body(row_block);
+}
+
 }  // namespace
 
 // A contribution is added to this copy, once the counter has reached `number`.
@@ -78,7 +86,7 @@ struct Turn {
 struct Accumulator {
     bool wanted;
     Side side;
-    bool sums_batch, sums_heads, sums_rows;
+    Broadcast sums;                               // the axes along which contributions are summed
     std::int64_t batch, kv_heads, row_blocks;     // of all tasks
     Range key_blocks;                             // of all tasks
     std::int64_t batches, heads, rows, features;  // of the gradient: distinct ones
@@ -96,8 +104,8 @@ std::int64_t counter_count(const Accumulator& a);
 // Elements of one copy.
 std::int64_t copy_size(const Accumulator& a);
 
-// The gradient of q (Side::queries), or of k or v, of `features` features. Whether it is broadcast is told by
-// the strides of `gradient`.
+// The gradient of q (Side::queries), or of k or v, of `features` features. The strides of `gradient` tell
+// whether it is broadcast.
 Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features,
                             const Shape& shape);
 
@@ -154,7 +162,7 @@ class QueryContribution {
   public:
     QueryContribution(const GradientSum<T>& sum, const BackwardCall<T>& call, const Tiles<T>& tiles,
                       const KeyBlockTask& task, T* scratch);
-    // Blocks of rows come from the last to the first.
+    // In the order of for_steps.
     void add_step(std::int64_t row_block);
     void end();
 
@@ -172,8 +180,8 @@ class QueryContribution {
     T* const sums_;        // query_sums_size
 };
 
-// What it gives to dk or dv: the partial sum that steps add to, which is added to a compensated sum after
-// every kPlainTerms of them.
+// What the task of a key block gives to dk or dv: the partial sum that steps add to, which is added to a
+// compensated sum after every kPlainTerms of them.
 template <class T>
 class KeyContribution {
   public:
@@ -197,5 +205,10 @@ class KeyContribution {
     const std::int64_t keys_;
     const Partial partial_;
 };
+
+// Gradients of parameters are sums over tasks, each of which leaves its part in the workspace in double: they
+// are added up in the end, in the order of the tasks.
+template <class T>
+void sum_parameter_gradients(const BackwardCall<T>& call);
 
 }  // namespace hone

@@ -137,7 +137,6 @@ class BackwardTasks {
             tiles_.row_constants(call_, {task.batch, group, schedule_.queries(task)});
     }
 
-    // Goes through the blocks of rows that see the key block, the last one first.
     void key_block(const KeyBlockTask& task, T* scratch) {
         const BackwardScratch& at = call_.scratch;
         const Blocks& block = call_.block;
@@ -147,13 +146,12 @@ class BackwardTasks {
                               {scratch + at.dk, scratch + at.dk_sums, block.key_width});
         KeyContribution<T> dv(dv_, call_, tiles_, task,
                               {scratch + at.dv, scratch + at.dv_sums, block.value_width});
-        const Range rows = row_blocks_seeing(call_, task.key_block);
-        for (std::int64_t row_block = rows.end - 1; row_block >= rows.begin; --row_block) {
+        for_steps(call_, task.key_block, [&](std::int64_t row_block) {
             tiles_.backward_step(call_, task, row_block, scratch);
             dq.add_step(row_block);
             dk.add_step(row_block);
             dv.add_step(row_block);
-        }
+        });
         dq.end();
         dk.end();
         dv.end();
@@ -179,17 +177,6 @@ class BackwardTasks {
     const Tiles<T>& tiles_;
     const GradientSum<T> dq_, dk_, dv_;
 };
-
-// to[j] = sum over i and l of from[i, j, l].
-template <class T>
-void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::int64_t inner, T* to) {
-    for (std::int64_t j = 0; j < count; ++j) {
-        double sum = 0;
-        for (std::int64_t i = 0; i < outer; ++i)
-            for (std::int64_t l = 0; l < inner; ++l) sum += from[(i * count + j) * inner + l];
-        to[j] = static_cast<T>(sum);
-    }
-}
 
 }  // namespace
 
@@ -243,12 +230,7 @@ void run(const BackwardCall<T>& call, const Tiles<T>& tiles) {
     run_tasks(BackwardSchedule(call), call.threads,
               reinterpret_cast<Counter*>(call.workspace + call.counters),
               [&](const Task& task, int thread) { tasks.run(task, scratch_of(call, thread)); });
-    const Extents& n = call.n;
-    const auto* const dbias = reinterpret_cast<const double*>(call.workspace + call.dbias);
-    const auto* const dsink = reinterpret_cast<const double*>(call.workspace + call.dsink);
-    for (T* const sum : {call.gradient.shift, call.gradient.log_prior})
-        if (sum) sum_parts(dbias, n.batch, n.query_heads, count(call.block.key_blocks), sum);
-    if (call.gradient.sink) sum_parts(dsink, n.batch, group_count(n), call.query_blocks, call.gradient.sink);
+    sum_parameter_gradients(call);
 }
 
 #define INSTANTIATE(T)                                                                                    \

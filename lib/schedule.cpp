@@ -220,14 +220,14 @@ Range BackwardSchedule::queries(const Task& task) const {
 
 Range BackwardSchedule::contributing(const Accumulator& gradient, std::int64_t head, std::int64_t row) const {
     const Blocks& block = plan_.block;
-    if (gradient.sums_rows) return block.key_blocks;
+    if (gradient.sums.rows) return block.key_blocks;
     if (gradient.side == Side::keys) {
         const std::int64_t key_block = row / block.keys;
         return contains(block.key_blocks, key_block) && row < plan_.keys.end ? Range{key_block, key_block + 1}
                                                                              : Range{0, 0};
     }
     if (block.row_blocks == 0) return {0, 0};
-    const std::int64_t in_group = gradient.sums_heads ? 0 : head % plan_.n.heads_per_kv;
+    const std::int64_t in_group = gradient.sums.heads ? 0 : head % plan_.n.heads_per_kv;
     return key_blocks_seen(plan_, (row * plan_.n.heads_per_kv + in_group) / block.rows);
 }
 
@@ -235,7 +235,7 @@ BackwardSchedule::Unfinished BackwardSchedule::unfinished(const Accumulator& gra
     const std::int64_t rows = gradient.rows;
     if (!gradient.wanted || gradient.batches * gradient.heads == 0) return {0, 0, 0};
     if (gradient.copies > 1 || empty(plan_.block.key_blocks)) return {rows, rows, rows};
-    if (gradient.sums_rows) return {0, rows, rows};
+    if (gradient.sums.rows) return {0, rows, rows};
     if (gradient.side == Side::keys)
         return {plan_.block.key_blocks.begin * plan_.block.keys, plan_.keys.end, rows};
     const std::int64_t heads = plan_.n.heads_per_kv, block = plan_.block.rows;
@@ -282,7 +282,7 @@ double BackwardSchedule::step_cost(std::int64_t key_block, std::int64_t row_bloc
 
 double BackwardSchedule::add_cost(const Accumulator& gradient) const {
     if (!gradient.wanted) return 0;
-    const std::int64_t rows = gradient.sums_rows               ? 1
+    const std::int64_t rows = gradient.sums.rows               ? 1
                               : gradient.side == Side::queries ? plan_.block.rows
                                                                : plan_.block.keys;
     return kRead * static_cast<double>(rows * gradient.features);
@@ -293,10 +293,10 @@ double BackwardSchedule::key_block_cost(std::int64_t key_block, double enough) c
     const Accumulator& dq = plan_.dq;
     double sum = kRead * static_cast<double>(keys * (plan_.n.key_dim + plan_.n.value_dim)) +
                  add_cost(plan_.dk) + add_cost(plan_.dv);
-    if (dq.sums_rows) sum += add_cost(dq);
+    if (dq.sums.rows) sum += add_cost(dq);
     const Range blocks = row_blocks_seeing(plan_, key_block);
     for (std::int64_t r = blocks.begin; r < blocks.end && sum <= enough; ++r)
-        sum += step_cost(key_block, r) + (dq.sums_rows ? 0 : add_cost(dq));
+        sum += step_cost(key_block, r) + (dq.sums.rows ? 0 : add_cost(dq));
     return sum;
 }
 

@@ -17,7 +17,7 @@ struct Source {
     std::int64_t batch_stride, head_stride, row_stride;
 };
 
-// One that it writes.
+// A tensor that a call writes.
 template <class T>
 struct Target {
     T* data;
@@ -29,7 +29,12 @@ struct RowIndex {
     std::int64_t batch, head, row;
 };
 
-// The heads of a tensor that lie apart: 1 along an axis that is broadcast.
+// The axes along which a tensor is broadcast.
+struct Broadcast {
+    bool batch, heads, rows;
+};
+
+// How many batch entries and heads of a tensor have memory of their own: a broadcast axis counts as 1.
 struct DistinctHeads {
     std::int64_t batches, heads;
 };
@@ -58,8 +63,16 @@ inline Target<T> target_of(const hone_tensor& t) {
     return {static_cast<T*>(t.data), t.batch_stride, t.head_stride, t.row_stride};
 }
 
+inline Broadcast broadcast_of(const hone_const_tensor& t) {
+    return {t.batch_stride == 0, t.head_stride == 0, t.row_stride == 0};
+}
+// How many along an axis of this extent have memory of their own.
+inline std::int64_t distinct_along(bool is_broadcast, std::int64_t extent) {
+    return is_broadcast ? smaller(extent, 1) : extent;
+}
 inline DistinctHeads distinct_heads(const hone_const_tensor& t, std::int64_t batch, std::int64_t heads) {
-    return {t.batch_stride == 0 ? smaller(batch, 1) : batch, t.head_stride == 0 ? smaller(heads, 1) : heads};
+    const Broadcast broadcast = broadcast_of(t);
+    return {distinct_along(broadcast.batch, batch), distinct_along(broadcast.heads, heads)};
 }
 inline std::int64_t count(const DistinctHeads& d) {
     return d.batches * d.heads;
@@ -67,6 +80,10 @@ inline std::int64_t count(const DistinctHeads& d) {
 // Which of them a head of a batch entry is.
 inline std::int64_t index_of(const DistinctHeads& d, std::int64_t batch, std::int64_t head) {
     return batch % d.batches * d.heads + head % d.heads;
+}
+// Row `row` of one of them.
+inline RowIndex row_of(const DistinctHeads& d, std::int64_t index, std::int64_t row) {
+    return {index / d.heads, index % d.heads, row};
 }
 
 template <class S>

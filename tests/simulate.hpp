@@ -88,17 +88,17 @@ class Simulator {
             const Range rows = row_blocks_seeing(plan, task.index);
             for (std::int64_t r = rows.begin; r < rows.end; ++r) {
                 steps += schedule.step_cost(task.index, r);
-                if (!plan.dq.sums_rows) adds += dq_cost;
+                if (!plan.dq.sums.rows) adds += dq_cost;
             }
-            if (plan.dq.sums_rows) adds += dq_cost;
+            if (plan.dq.sums.rows) adds += dq_cost;
             time += vary_() * (schedule.cost(task) - steps - adds);
             for (std::int64_t r = rows.end - 1; r >= rows.begin; --r) {
                 time += vary_() * schedule.step_cost(task.index, r);
-                if (!plan.dq.sums_rows)
+                if (!plan.dq.sums.rows)
                     time = dq.add(turn_of(plan.dq, at, r, key_blocks_seen(plan, r)), time, dq_cost);
             }
             const Range all = plan.block.key_blocks;
-            if (plan.dq.sums_rows) time = dq.add(turn_of(plan.dq, at, 0, all), time, dq_cost);
+            if (plan.dq.sums.rows) time = dq.add(turn_of(plan.dq, at, 0, all), time, dq_cost);
             time = dk.add(turn_of(plan.dk, at, 0, all), time, schedule.add_cost(plan.dk));
             return dv.add(turn_of(plan.dv, at, 0, all), time, schedule.add_cost(plan.dv));
         });

@@ -6,22 +6,14 @@
 namespace hone {
 namespace {
 
-// p = weight^n phi: e^-L is part of the shift where a maximum is subtracted. Where a sum normalises alone, it
-// is the square of the weight, as phi may be near overflow where e^-L is below the normal numbers, and so
-// is ds.
-template <class Act>
-inline constexpr int kWeightPower = Act::normaliser == Normaliser::sum ? 2
-                                    : Act::takes_weight                ? 1
-                                                                       : 0;
-
 // What a pass adds up beside its work.
 enum class Sums { none, ds };
 
 // s -> p, dp -> ds; gives the sum of ds if asked to.
-template <class T, class Act, Sums sums>
+template <class T, class Act, class N, Sums sums>
 [[gnu::noinline, gnu::flatten]] T differentiate(const Scores<T>& row, T* dp,
                                                 const RowConstants<T>& constant) {
-    constexpr int power = kWeightPower<Act>;
+    constexpr int power = N::template weight_power<Act>;
     static_assert(power > 0 || Act::slope_factor == 1);
     Vectors<T> sum(0);
     T* const s = row.s;
@@ -29,14 +21,14 @@ template <class T, class Act, Sums sums>
     const Vectors<T> slope_w((power == 2 ? constant.weight * constant.weight : constant.weight) *
                              static_cast<T>(Act::slope_factor));
     const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<true>(argument<Act>(s + c, a, b));
+        return Act::template prepare<true>(argument<Act, N>(s + c, a, b));
     };
     for_seen<T>(row.seen, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         Vectors<T> p = Act::value(x), slope = Act::slope(x), ds = load_vectors(dp + c);
         if constexpr (power > 0) p = w * p;
         if constexpr (power > 1) p = w * p;
         if constexpr (power > 0) slope = slope_w * slope;  // first: softplus's weight may be near overflow
-        if constexpr (Act::normaliser != Normaliser::none) ds = ds - d;
+        if constexpr (N::divides) ds = ds - d;
         ds = seen_or<T>(mask, slope * ds, 0);
         store(s + c, seen_or<T>(mask, p, 0));
         store(dp + c, ds);

@@ -27,19 +27,20 @@ inline Lines<Rows> lines_at(const Rows& rows, std::int64_t depth, const RowAddre
 }
 
 // The left factor by rows that come from memory: while row r is read, next[r] comes into L1.
-template <class T>
+// (S: how they are stored.)
+template <class T, class S>
 struct ByStreamedRow {
-    const T* const* row;
+    const S* const* row;
     const char* const* next;
     template <int rows>
     struct Tile {
-        const T* row[rows];
+        const S* row[rows];
         const char* next[rows];
-        T operator()(int r, std::int64_t k) const { return row[r][k]; }
+        T operator()(int r, std::int64_t k) const { return static_cast<T>(row[r][k]); }
         void fetch_ahead(std::int64_t k) const {
-            if (k % (64 / sizeof(T)) == 0)
+            if (k % (64 / sizeof(S)) == 0)
 #pragma GCC unroll 16
-                for (int r = 0; r < rows; ++r) __builtin_prefetch(next[r] + k * sizeof(T));
+                for (int r = 0; r < rows; ++r) __builtin_prefetch(next[r] + k * sizeof(S));
         }
     };
     template <int rows>
@@ -49,11 +50,14 @@ struct ByStreamedRow {
         return s;
     }
 };
+template <class T, class S>
+inline ByStreamedRow<T, S> by_streamed_row(const S* const* row, const char* const* next) {
+    return {row, next};
+}
 
 // While b's lines [first, first + count) are read: the same share, `part` of `parts`, of as many lines ahead
-// comes into L1. Each tile of rows brings the share of its own rows, as what waits for memory all at once
-// keeps tiles waiting too. (Inlined before g++ finds that a function which only fetches has no effect, and
-// drops the calls.)
+// comes into L1. Each tile of rows fetches its own share, as a burst of fetches would stall the tiles.
+// (Inlined before g++ finds that a function which only fetches has no effect, and drops the calls.)
 template <int count, class Rows>
 [[gnu::always_inline]] inline void fetch_ahead(const Lines<Rows>& b, std::int64_t first, std::int64_t columns,
                                                Range part, std::int64_t parts) {
@@ -216,11 +220,11 @@ inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<Row
     pack_transposed(ByRow<T>{a}, rows, features, panels);
     for (std::int64_t first = 0; first < b.depth; first += most) {
         const std::int64_t lines = smaller(most, b.depth - first);
-        const T* line[most];
+        decltype(row_of(b.rows, 0)) line[most];
         const char* next[most];
         for (std::int64_t j = 0; j < lines; ++j)
             line[j] = row_of(b.rows, first + j), next[j] = b.address(first + j + most);
-        multiply(ByStreamedRow<T>{line, next}, lines,
+        multiply(by_streamed_row<T>(line, next), lines,
                  Panels<T>{panels, features * kPanel<T>, features, nullptr}, rows, transposed.at(first, 0),
                  Join::store);
     }
@@ -234,10 +238,9 @@ inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<Row
         }
 }
 
-// c[rows, b's lines] = a b^T. Rows that are the same memory as row 0 (where a is broadcast)
-// are copied from it. c
-// has room for columns rounded up to kDotLines and to vectors; `room` is for as many rows, rounded up to
-// panels, of the features and of as many elements as b has lines, rounded up to vectors.
+// c[rows, b's lines] = a b^T. Rows that are the same memory as row 0 (where a is broadcast) are copied from
+// it. c has room for columns rounded up to kDotLines and to vectors; `room` is for as many rows, rounded up
+// to panels, of the features and of as many elements as b has lines, rounded up to vectors.
 template <class T, class Rows>
 [[gnu::noinline]] void multiply_transposed(const T* const* a, std::int64_t rows, Lines<Rows> b,
                                            std::int64_t features, Matrix<T> c, T* room) {

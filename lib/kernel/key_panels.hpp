@@ -45,16 +45,14 @@ template <class T>
 void pack_keys(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t slice) {
     static_assert(kSliceKeys % kPanel<T> == 0);
     const auto [key_block, index, keys] = slice_at(call, slice);
-    const std::int64_t heads = call.distinct_k.heads;
-    pack_key_panels(call, {distinct_head / heads, distinct_head % heads, keys.begin}, count(keys),
+    pack_key_panels(call, row_of(call.distinct_k, distinct_head, keys.begin), count(keys),
                     packed_keys(call, distinct_head, key_block) + index * kSliceKeys * call.n.key_dim);
 }
 template <class T>
 void pack_values(const ForwardCall<T>& call, std::int64_t distinct_head, std::int64_t slice) {
     const auto [key_block, index, keys] = slice_at(call, slice);
-    const std::int64_t heads = call.distinct_v.heads;
     const Values found =
-        pack_value_panels(call, {distinct_head / heads, distinct_head % heads, keys.begin}, count(keys),
+        pack_value_panels(call, row_of(call.distinct_v, distinct_head, keys.begin), count(keys),
                           packed_values(call, distinct_head, key_block) + index * kSliceKeys * kPanel<T>);
     non_finite_slices(call, distinct_head, key_block)[index] = found == Values::non_finite;
 }

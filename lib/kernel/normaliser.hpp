@@ -51,7 +51,7 @@ struct RowFunctions {
     // Shift and weight in backward, from L.
     RowConstants<T> (*backward_constants)(const Parameters<T>&, const RowLse<T>&, std::int64_t head,
                                           std::int64_t key_count);
-    // s -> p, dp -> ds; gives the sum of ds where the second of them is called.
+    // s -> p, dp -> ds; differentiate_and_sum also gives the sum of ds.
     T (*differentiate)(const Scores<T>&, T* dp, const RowConstants<T>&);
     T (*differentiate_and_sum)(const Scores<T>&, T* dp, const RowConstants<T>&);
     bool takes_log_prior;
@@ -71,8 +71,15 @@ inline T raise_maximum(RowState<T>& state, T most) {
     return rescale;
 }
 
+// Of each normaliser, what the passes over a row need:
+//   divides            phi is divided by a sum: forward adds it up, and backward subtracts delta
+//   shifts<Act>        x = s + shift
+//   weight_power<Act>  p = weight^n phi(x), in backward
+
 // Shared by the two that divide by a sum: weights are carried times e^-maximum.
 struct Divided {
+    static constexpr bool divides = true;
+
     template <class T>
     static Rescale<T> join(RowState<T>& state, const RowState<T>& part) {
         const T most = part.maximum > state.maximum ? part.maximum : state.maximum;
@@ -97,6 +104,11 @@ struct Divided {
 };
 
 struct MaximumAndSum : Divided {
+    template <class Act>
+    static constexpr bool shifts = true;
+    template <class Act>
+    static constexpr int weight_power = 0;  // e^-L is part of the shift
+
     template <class T, class Act>
     static RowState<T> begin(const Parameters<T>& parameter, std::int64_t head) {
         const T offset = Act::offset(parameter, head);
@@ -106,7 +118,7 @@ struct MaximumAndSum : Divided {
     static T weigh(const Scores<T>& row, const RowConstants<T>&, RowState<T>& state) {
         const T here = row_maximum(row), most = here > state.maximum ? here : state.maximum;
         // Where every score so far is -inf, any finite maximum gives weights of 0.
-        const T sum = hone::weigh<T, Act>(row, most == -infinity<T>() ? T(0) : -most);
+        const T sum = hone::weigh<T, Act, MaximumAndSum>(row, most == -infinity<T>() ? T(0) : -most);
         const T rescale = raise_maximum(state, most);
         state.sum += sum;
         return rescale;
@@ -119,7 +131,7 @@ struct MaximumAndSum : Divided {
     }
     template <class T, class Act, Sums sums>
     static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
-        return hone::differentiate<T, Act, sums>(row, dp, constant);
+        return hone::differentiate<T, Act, MaximumAndSum, sums>(row, dp, constant);
     }
 };
 
@@ -135,6 +147,12 @@ inline constexpr T kLowered = sizeof(T) == 4 ? 66 : 532;  // 3/4 of the exponent
 struct Sum : Divided {
     using Low = activation::Exponential;
 
+    template <class Act>
+    static constexpr bool shifts = false;
+    // phi may be near overflow where e^-L is below the normal numbers, and so is ds: the weight is its root.
+    template <class Act>
+    static constexpr int weight_power = 2;
+
     template <class T, class Act>
     static RowState<T> begin(const Parameters<T>&, std::int64_t) {
         return kNoState<T>;
@@ -145,7 +163,7 @@ struct Sum : Divided {
         T most = here > state.maximum ? here : state.maximum;
         if (most < static_cast<T>(Act::exponential_below))
             return MaximumAndSum::weigh<T, Low>(row, constant, state);
-        T sum = hone::weigh<T, Act>(row, T(0));
+        T sum = hone::weigh<T, Act, Sum>(row, T(0));
         most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
         if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
         const T rescale = raise_maximum(state, most);
@@ -162,13 +180,19 @@ struct Sum : Divided {
     }
     template <class T, class Act, Sums sums>
     static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
-        if (constant.shift != 0) return hone::differentiate<T, Low, sums>(row, dp, constant);
-        return hone::differentiate<T, Act, sums>(row, dp, constant);
+        if (constant.shift != 0) return hone::differentiate<T, Low, MaximumAndSum, sums>(row, dp, constant);
+        return hone::differentiate<T, Act, Sum, sums>(row, dp, constant);
     }
 };
 
 // Element-wise: nothing is carried, and rows have a shift and a weight.
 struct None {
+    static constexpr bool divides = false;
+    template <class Act>
+    static constexpr bool shifts = Act::takes_shift;
+    template <class Act>
+    static constexpr int weight_power = Act::takes_weight ? 1 : 0;
+
     template <class T, class Act>
     static RowConstants<T> constants(const Parameters<T>& parameter, std::int64_t head,
                                      std::int64_t key_count) {
@@ -185,7 +209,7 @@ struct None {
     }
     template <class T, class Act>
     static T weigh(const Scores<T>& row, const RowConstants<T>& constant, RowState<T>&) {
-        hone::weigh<T, Act>(row, constant.shift);
+        hone::weigh<T, Act, None>(row, constant.shift);
         return 1;
     }
     template <class T>
@@ -203,7 +227,7 @@ struct None {
     }
     template <class T, class Act, Sums sums>
     static T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
-        return hone::differentiate<T, Act, sums>(row, dp, constant);
+        return hone::differentiate<T, Act, None, sums>(row, dp, constant);
     }
 };
 

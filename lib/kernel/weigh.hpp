@@ -63,11 +63,11 @@ inline Vectors<T> seen_or(const VectorsMask<T>* mask, Vectors<T> x, T otherwise)
 }
 
 // The argument of phi, from products s = q k^T. The product with the scale is rounded before the shift is
-// added, so that x is exactly 0 for the largest score of a row that has it subtracted.
-template <class Act, class T>
+// added, so that x is exactly 0 for the largest score of a row that has it subtracted. N is the normaliser.
+template <class Act, class N, class T>
 inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>& shift) {
     const Vectors<T> x = load_vectors(s) * scale;
-    if constexpr (Act::normaliser == Normaliser::maximum_and_sum || Act::takes_shift)
+    if constexpr (N::template shifts<Act>)
         return x + shift;
     else
         return x;
@@ -75,22 +75,21 @@ inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>
 
 // s -> phi(scale s + shift), and the sum of it. Flattened, as the activation is fast only if all of it is
 // inlined: shared parts of value and slope are then computed once.
-template <class T, class Act>
+template <class T, class Act, class N>
 [[gnu::noinline, gnu::flatten]] T weigh(const Scores<T>& row, T shift) {
-    constexpr bool sums = Act::normaliser != Normaliser::none;
     Vectors<T> sum(0);
     T* const s = row.s;
     const Vectors<T> a(row.scale), b(shift);
     const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<false>(argument<Act>(s + c, a, b));
+        return Act::template prepare<false>(argument<Act, N>(s + c, a, b));
     };
     for_seen<T>(row.seen, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         const Vectors<T> p = seen_or<T>(mask, Act::value(x), 0);
         store(s + c, p);
-        if constexpr (sums) sum = sum + p;
+        if constexpr (N::divides) sum = sum + p;
     });
     clear_unseen(s, row.columns, row.seen);
-    return sums ? sum_of(sum) : T(0);
+    return N::divides ? sum_of(sum) : T(0);
 }
 
 // p -> factor p; gives their sum. What is not seen is 0.
