@@ -267,7 +267,8 @@ void QueryContribution<T>::end() {
 
 template <class T>
 KeyContribution<T>::KeyContribution(const GradientSum<T>& sum, const BackwardCall<T>& call,
-                                    const Tiles<T>& tiles, const KeyBlockTask& task, const Partial& partial)
+                                    const Tiles<T>& tiles, const KeyBlockTask& task,
+                                    const PartialSum& partial)
     : sum_(sum),
       tiles_(tiles),
       block_(call.block),

@@ -77,7 +77,8 @@ inline void for_steps(const Shape& shape, std::int64_t key_block, Body body) {
 
 }  // namespace
 
-// A contribution is added to this copy, once the counter has reached `number`.
+// A contribution is added to this copy, once the counter has reached `number`. Contributions to a cell are
+// dealt to its copies in turn; in the end the copies are added in their order.
 struct Turn {
     std::int64_t counter, copy, number;
 };
@@ -185,12 +186,12 @@ class QueryContribution {
 template <class T>
 class KeyContribution {
   public:
-    struct Partial {
+    struct PartialSum {
         T *sum, *sums;  // [keys, width]; key_sums_size
         std::int64_t width;
     };
     KeyContribution(const GradientSum<T>& sum, const BackwardCall<T>& call, const Tiles<T>& tiles,
-                    const KeyBlockTask& task, const Partial& partial);
+                    const KeyBlockTask& task, const PartialSum& partial);
     void add_step(std::int64_t row_block);
     void end();
 
@@ -203,7 +204,7 @@ class KeyContribution {
     const Blocks& block_;
     const KeyBlockTask task_;
     const std::int64_t keys_;
-    const Partial partial_;
+    const PartialSum partial_;
 };
 
 // Gradients of parameters are sums over tasks, each of which leaves its part in the workspace in double: they

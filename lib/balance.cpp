@@ -20,9 +20,9 @@ double least_share(const Shape& s) {
     return static_cast<double>(fewest_seen(s.visibility)) / static_cast<double>(count(s.keys));
 }
 
-// When the last of `threads` ends, in units of the longest task, where they take tasks in the order of their
-// lengths, which fall evenly from 1 to `least`. Twice as many tasks as threads pair up to equal sums, a long
-// one with a short one; what such rounds leave is added on top.
+// When the last of `threads` ends, in units of the longest task. They take the longest tasks first; lengths
+// fall evenly from 1 to `least`. Twice as many tasks as threads pair up to equal sums, a long one with a
+// short one; what such rounds leave is added on top.
 double time_of_falling(double tasks, double threads, double least) {
     const auto length = [&](double from_end) { return least + (1 - least) * from_end / tasks; };
     const double rest = tasks - std::floor(tasks / (2 * threads)) * 2 * threads;

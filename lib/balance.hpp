@@ -5,12 +5,13 @@
 
 namespace hone {
 
-// How many of the threads the work of a call is worth. To start and end one costs some microseconds, and far
-// more where other programs hold the cores.
+// How many of the threads the work of a call is worth. Starting and stopping one costs some microseconds,
+// and far more where other programs hold the cores.
 int worthwhile_threads(const ForwardPlan& plan, const Machine& machine);
 int worthwhile_threads(const BackwardPlan& plan, const Machine& machine);
 
-// The fewest of these that end as soon: a task each, and where tasks are equal, the same number of rounds.
+// The smallest number of these threads that finish no later: no more than tasks, and where tasks are equal,
+// as many as need the same number of rounds.
 int needed_threads(const ForwardPlan& plan, int threads);
 
 // Rows of a block of forward: the largest block, of `most` rows at most, with which the last thread is likely

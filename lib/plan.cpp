@@ -57,8 +57,8 @@ bool few_rows(const Extents& n, const Tuning& tuning) {
     return row_count(n) <= tuning.few_rows;
 }
 
-// Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1: an odd
-// number of cache lines apart, or they would share few sets of it with each other and with the lines.
+// Where rows are few, k and v are read whole lines at a time, while a sum for each row stays in L1. The sums
+// are an odd number of cache lines apart, so that they spread over all sets of it.
 std::int64_t width_for(std::int64_t features, const Extents& n, const Tuning& tuning, std::size_t element) {
     const std::int64_t width = round_up(features, tuning.panel);
     const std::int64_t cache_line = static_cast<std::int64_t>(64 / element);
@@ -139,7 +139,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     const Blocks& block = plan.block;
     const std::int64_t rows = row_count(n), key_blocks = count(block.key_blocks);
     const bool in_place = plan.reading == Reading::in_place, owns = plan.reading == Reading::own;
-    const bool shares = plan.reading == Reading::shared, splits = plan.splits > 1;
+    const bool shares = plan.reading == Reading::shared, is_split = plan.splits > 1;
 
     Regions regions;
     const std::int64_t packed_keys = shares ? key_blocks * block.keys : 0;
@@ -148,7 +148,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     plan.v_non_finite =
         regions.take(shares ? count(plan.distinct_v) * key_blocks * slices_of_block(block) : 0, 1);
     plan.head_lse = regions.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
-    const std::int64_t partials = splits ? n.batch * n.kv_heads * plan.splits * rows : 0;
+    const std::int64_t partials = is_split ? n.batch * n.kv_heads * plan.splits * rows : 0;
     plan.partial_state = regions.take(partials, sizeof(RowState<double>));
     plan.partial_o = regions.take(partials * block.value_width, element);
     plan.counters = regions.take(plan.threads > 1 ? ForwardSchedule(plan).counters() : 0, sizeof(Counter));
@@ -159,9 +159,9 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     ForwardScratch& at = plan.scratch;
     at.q = region(room_for_scalars(a.q, block.rows * block.key_width));
     at.scores = region(block.rows * block.score_stride);
-    at.o = region(!splits ? block.rows * block.value_width : 0);
+    at.o = region(!is_split ? block.rows * block.value_width : 0);
     at.total = region(joins ? block.rows * block.value_width : 0);
-    at.lost = region(joins ? block.rows * block.value_width : splits ? block.value_width : 0);
+    at.lost = region(joins ? block.rows * block.value_width : is_split ? block.value_width : 0);
     at.packed_k = region(owns ? block.keys * n.key_dim : 0);
     at.packed_v = region(owns ? block.keys * block.value_width : 0);
     at.transposed = region(in_place ? round_up(rows, machine.tuning.panel) * (n.key_dim + block.keys) : 0);

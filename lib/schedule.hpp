@@ -1,7 +1,7 @@
 // schedule.hpp: the tasks of a call, their order, their cost and what each waits for, as data.
 //
 // Threads take the tasks in order. A task waits for tasks that come before it and for no other, so that the
-// first unfinished task never waits and any number of threads gets through. Costs are in multiply-adds.
+// first unfinished task never waits and any number of threads makes progress. Costs are in multiply-adds.
 #pragma once
 
 #include <cstdint>

@@ -5,12 +5,14 @@
 //     before(s)        scaled scores -> scores        in the order of the stages
 //     after(p)         weights -> weights of v        in the order of the stages
 // and backward unwinds: before(s) again, then
-//     after_backward(dp)     the gradient of what `after` gave -> of what it took     last stage first
+//     after_backward(dp)     gradient of the output of `after` -> of its input     last stage first
 //     after(p)
-//     before_backward(ds)    the gradient of what `before` gave -> of what it took    last stage first
+//     before_backward(ds)    gradient of the output of `before` -> of its input    last stage first
 // A stage that hides keys says so by hides(). Its `before` sets their scores to -inf and its `after` their
 // weights to 0; the counterparts set their gradients to 0. What is hidden may be NaN: it is replaced, never
-// multiplied.
+// multiplied. So where values are not finite and some of them are hidden, products leave out what is hidden
+// (kernel/seen.hpp), and a row of which all keys are hidden has a delta of 0 (kernel/row_constants.hpp).
+// Defaults that depend on the number of keys still count hidden ones.
 #pragma once
 
 #include "range.hpp"

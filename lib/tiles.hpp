@@ -75,6 +75,10 @@ struct RowConstants {
 struct AttendTask {
     std::int64_t batch, kv_head, row_block, split;
 };
+// A row of a kv head.
+struct KvRow {
+    std::int64_t batch, kv_head, row;
+};
 // Queries of a head group.
 struct GroupTask {
     std::int64_t batch, group;
@@ -112,7 +116,7 @@ struct Tiles {
     // o (and lse) of one block of rows, or what one split of its keys gives to it.
     void (*attend)(const ForwardCall<T>&, const AttendTask&, T* scratch);
     // o (and lse) of one row from its splits.
-    void (*join_splits)(const ForwardCall<T>&, const RowIndex&, T* scratch);
+    void (*join_splits)(const ForwardCall<T>&, const KvRow&, T* scratch);
     // Joins the heads of a group under one normaliser.
     void (*join_heads)(const ForwardCall<T>&, const GroupTask&);
 

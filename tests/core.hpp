@@ -89,7 +89,7 @@ void run_core(Call<T>& call, const std::string& isa, const Setting<T>& setting) 
     });
 }
 
-// What is right, and the sum of the absolute terms of ds, which may cancel each other, for each query head.
+// What is right; and for each query head, the sum of the magnitudes of the terms of ds, which may cancel.
 struct Right {
     Call<double> call;
     std::vector<double> ds_terms = {};

@@ -90,7 +90,7 @@ TEST(Veneer, arrays_of_a_joint_call_count_its_groups) {
               "dlog_prior: has 3 elements; should have 6");
 }
 
-// Then it is the library that says what is wrong with them.
+// The library itself says which extent is wrong.
 TEST(Veneer, arrays_are_not_counted_where_extents_are_wrong) {
     std::vector<float> one(1, 1.0f);
     const auto refusal = [&](const Problem& problem) -> std::string {

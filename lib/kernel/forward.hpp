@@ -183,8 +183,8 @@ void end_row(const ForwardCall<T>& call, std::int64_t batch, const QueryHead& at
 
 // What a split gives to a row of a kv head.
 template <class T>
-Partial<T> partial_of(const ForwardCall<T>& call, const RowIndex& at, std::int64_t split) {
-    const std::int64_t head = at.batch * call.n.kv_heads + at.head;
+Partial<T> partial_of(const ForwardCall<T>& call, const KvRow& at, std::int64_t split) {
+    const std::int64_t head = at.batch * call.n.kv_heads + at.kv_head;
     const std::int64_t i = (head * call.splits + split) * row_count(call.n) + at.row;
     return {reinterpret_cast<RowState<T>*>(call.workspace + call.partial_state)[i],
             reinterpret_cast<T*>(call.workspace + call.partial_o) + i * call.block.value_width};
@@ -203,7 +203,7 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
                        first_block = call.block.key_blocks.begin + task.split * call.split_blocks;
     const Range key_blocks = {first_block,
                               smaller(first_block + call.split_blocks, call.block.key_blocks.end)};
-    const auto index = [&](std::int64_t r) { return RowIndex{task.batch, task.kv_head, row.rows.begin + r}; };
+    const auto index = [&](std::int64_t r) { return KvRow{task.batch, task.kv_head, row.rows.begin + r}; };
     row.o = {call.splits > 1 ? partial_of(call, index(0), task.split).o : scratch + call.scratch.o,
              call.block.value_width};
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -226,13 +226,13 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
 
 // Joins the splits of one row of a kv head.
 template <class T>
-void join_splits(const ForwardCall<T>& call, const RowIndex& at, T* scratch) {
+void join_splits(const ForwardCall<T>& call, const KvRow& at, T* scratch) {
     const Matrix<T> lost = {scratch + call.scratch.lost, 0};
     clear_rows(lost, 1, call.n.value_dim);
     const Partial<T> total = partial_of(call, at, 0);
     for (std::int64_t split = 1; split < call.splits; ++split)
         join_partial(call, total, partial_of(call, at, split), lost.data);
-    const QueryHead row = row_at(call.n, at.head, at.row);
+    const QueryHead row = row_at(call.n, at.kv_head, at.row);
     end_row(call, at.batch, row, total, constants_of(call, row));
 }
 

@@ -1,7 +1,7 @@
 // logits.hpp: sums of exponentials as logarithms, and the logits that the heads of a group share.
 //
-// Of log-priors and sink it only matters how far they are below the largest, B: where that is huge, rounding
-// would swallow a head's own L. Infinite ones are as if they had grown together: all are B, and any finite
+// Of log-priors and sinks only their distances from the largest, B, matter: where B is huge, rounding would
+// swallow a head's own L. Infinite ones are treated as if they had grown together: all are B, and any finite
 // one vanishes.
 #pragma once
 

@@ -1,7 +1,6 @@
 // pack.hpp: copies rows of a tensor into panels, the form in which products read their right factor.
 //
-// `rows` is anything that row_of takes; loading an element converts it to a scalar of
-// the kernel.
+// `rows` is anything that row_of takes; loading an element converts it to a scalar of the kernel.
 #pragma once
 
 #include "kernel/product.hpp"
