@@ -16,14 +16,8 @@
 #include "hone/hone.h"
 #include "shape.hpp"
 #include "source.hpp"
-#include "wait.hpp"
 
 namespace hone {
-
-template <class T>
-struct BackwardCall;
-template <class T>
-struct Tiles;
 
 // n equal float32 terms, added one after the other, may lose n/4 units of 2^-24 of their sum. A product over
 // a block of keys loses 32, as its chains have 128 terms; with so many blocks added plainly it is 48. The
@@ -34,9 +28,6 @@ inline constexpr std::int64_t kPlainTerms = 64;
 inline constexpr std::int64_t kMostCopies = 16;
 
 enum class Side { queries, keys };
-
-// Whether tasks that add to one cell may run at the same time: never on one thread.
-enum class Meeting { never, possible };
 
 // The task of a key block of a kv head. As far as additions go, tasks come in the order of key blocks
 // (place_of), those of one key block by batch entries, those of one entry by kv heads.
@@ -110,106 +101,10 @@ std::int64_t copy_size(const Accumulator& a);
 Accumulator accumulator_for(Side side, const hone_tensor& gradient, std::int64_t features,
                             const Shape& shape);
 
-// Rows of a gradient that one task adds: of a query head for dq, of a kv head for dk and dv.
-template <class T>
-struct Rows {
-    std::int64_t head, first, count;
-    const T* from;
-    std::int64_t from_stride;
-};
-
-// One gradient while it is summed. What the task of a key block gives to it is kept in the task's scratch
-// until it is complete, and then added in turn.
-template <class T>
-class GradientSum {
-  public:
-    // The gradient is `factor` times the sum of the contributions. Tasks that may meet wait for their turns.
-    GradientSum(const Accumulator& how, const Target<T>& gradient, T factor, const Tiles<T>& tiles,
-                std::byte* workspace, Meeting meeting);
-
-    // Waits for the turn, calls body(add), where add(rows) adds for the task, and passes the turn on.
-    template <class Body>
-    void in_turn(const KeyBlockTask& task, const Turn& turn, Body body) const;
-
-    // Rows of a distinct head, each of so many contributions, become the sums of their copies, or 0 where
-    // there are none.
-    struct FinishedRows {
-        std::int64_t batch, head;
-        Range rows;
-        std::int64_t contributions;
-    };
-    void finish(const FinishedRows& finish) const;
-
-    const Accumulator& how() const { return how_; }
-
-  private:
-    const Accumulator& how_;
-    const Tiles<T>& tiles_;
-    Target<T> gradient_;  // the caller's
-    Target<T> sum_;       // the same, or its copies
-    Target<T> lost_;      // the rounding error in sum_
-    T factor_;
-    Counter* counters_;
-};
-
+// Heads of a group, of one query, that lie in one row of dq and are summed within a task.
+bool sums_group(const Accumulator& dq, const Extents& n);
 // Elements of T for a task's own sums of dq, and of dk or dv.
 std::int64_t query_sums_size(const Accumulator& dq, const Shape& shape);
 std::int64_t key_sums_size(const Accumulator& gradient, const Blocks& block, std::int64_t width);
-
-// What the task of a key block gives to dq: the tile that each step leaves, summed over the heads and rows
-// that fall together.
-template <class T>
-class QueryContribution {
-  public:
-    QueryContribution(const GradientSum<T>& sum, const BackwardCall<T>& call, const Tiles<T>& tiles,
-                      const KeyBlockTask& task, T* scratch);
-    // In the order of for_steps.
-    void add_step(std::int64_t row_block);
-    void end();
-
-  private:
-    Turn turn(std::int64_t row_block) const;
-    void add_to_running_sums(std::int64_t row_block);
-    void add_heads_together(std::int64_t row_block);
-    void add_rows(std::int64_t row_block);
-
-    const GradientSum<T>& sum_;
-    const Tiles<T>& tiles_;
-    const Shape& shape_;
-    const KeyBlockTask task_;
-    const T* const tile_;  // [rows, key_width]
-    T* const sums_;        // query_sums_size
-};
-
-// What the task of a key block gives to dk or dv: the partial sum that steps add to, which is added to a
-// compensated sum after every kPlainTerms of them.
-template <class T>
-class KeyContribution {
-  public:
-    struct PartialSum {
-        T *sum, *sums;  // [keys, width]; key_sums_size
-        std::int64_t width;
-    };
-    KeyContribution(const GradientSum<T>& sum, const BackwardCall<T>& call, const Tiles<T>& tiles,
-                    const KeyBlockTask& task, const PartialSum& partial);
-    void add_step(std::int64_t row_block);
-    void end();
-
-  private:
-    bool folds() const { return needs_compensation(block_.row_blocks); }
-    void fold();
-
-    const GradientSum<T>& sum_;
-    const Tiles<T>& tiles_;
-    const Blocks& block_;
-    const KeyBlockTask task_;
-    const std::int64_t keys_;
-    const PartialSum partial_;
-};
-
-// Gradients of parameters are sums over tasks, each of which leaves its part in the workspace in double: they
-// are added up in the end, in the order of the tasks.
-template <class T>
-void sum_parameter_gradients(const BackwardCall<T>& call);
 
 }  // namespace hone

@@ -7,6 +7,7 @@
 #include "operands.hpp"
 #include "schedule.hpp"
 #include "tiles.hpp"
+#include "wait.hpp"
 
 namespace hone {
 namespace {

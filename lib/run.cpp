@@ -9,8 +9,8 @@
 #include <cmath>
 #include <type_traits>
 
-#include "accumulate.hpp"
 #include "crowding.hpp"
+#include "gradient_sum.hpp"
 #include "rounding.hpp"
 #include "schedule.hpp"
 
