@@ -28,7 +28,7 @@ extern "C" {
 
 /* The version of this header; hone_version() is the library's. */
 #define HONE_VERSION_MAJOR 0
-#define HONE_VERSION_MINOR 2
+#define HONE_VERSION_MINOR 3
 #define HONE_VERSION_PATCH 0
 
 #if defined(__GNUC__)
@@ -44,9 +44,16 @@ typedef enum hone_status {
     HONE_OUT_OF_MEMORY = 3     /* the workspace could not be allocated */
 } hone_status;
 
-/* How numbers are stored. DEFAULT is float32 for a problem, and the
- * problem's dtype for a tensor. */
-typedef enum hone_dtype { HONE_DTYPE_DEFAULT = 0, HONE_FLOAT32 = 1, HONE_FLOAT64 = 2 } hone_dtype;
+/* How numbers are stored. DEFAULT is float32 for a problem, the problem's dtype for a tensor, bool for a mask
+ * and int64 for lengths and offsets. */
+typedef enum hone_dtype {
+    HONE_DTYPE_DEFAULT = 0,
+    HONE_FLOAT32 = 1,
+    HONE_FLOAT64 = 2,
+    HONE_BOOL = 16, /* a byte; what is not 0 is true */
+    HONE_INT32 = 17,
+    HONE_INT64 = 18
+} hone_dtype;
 
 /* The same list as activations.def. */
 typedef enum hone_activation {
@@ -64,13 +71,34 @@ typedef enum hone_activation {
 
 /* Options that are on or off. */
 typedef enum hone_flags {
-    HONE_CAUSAL = 1 /* query i sees key j where j <= i + diagonal */
+    HONE_CAUSAL = 1,         /* query i sees key j where j <= i + diagonal */
+    HONE_WINDOW = 2,         /* window_left and window_right count */
+    HONE_RAGGED_QUERIES = 4, /* the queries of all batch entries lie in one row: see query_offsets */
+    HONE_RAGGED_KEYS = 8,    /* and so do the keys: see key_offsets */
+    HONE_QUERY_LENGTHS = 16, /* query_lengths counts */
+    HONE_KEY_LENGTHS = 32    /* key_lengths counts */
 } hone_flags;
 
-/* Where the diagonal lies: TOP_LEFT, diagonal = 0; BOTTOM_RIGHT, diagonal = keys - queries. */
+/* Where the diagonal lies: TOP_LEFT, diagonal = diagonal_shift; BOTTOM_RIGHT, keys - queries more than that.
+ * The keys and queries are a batch entry's own, where it has lengths or offsets. */
 typedef enum hone_alignment { HONE_TOP_LEFT = 0, HONE_BOTTOM_RIGHT = 1 } hone_alignment;
 
-/* What is computed. */
+/* Integers that a call reads. data is NULL where there are none. */
+typedef struct hone_const_integers {
+    const void* data;
+    int32_t dtype; /* HONE_INT32 or HONE_INT64; 0: int64 */
+    int32_t reserved;
+} hone_const_integers;
+
+/* What is computed.
+ *
+ * Batch entries may differ in how many queries and keys they have; each is then computed as if it were alone,
+ * with the same bits. Padded: entry b has the first query_lengths[b] of the Nq queries and the first
+ * key_lengths[b] of the Nk keys. What lies beyond is not read; o, dq, dk and dv are 0 there, and lse is -inf.
+ * Ragged: there is no batch axis. q and o are [total_queries, Hq, D] or [Hq, total_queries, D], as strides
+ * have it (batch strides do not count), and lse is [Hq, total_queries]; entry b has the rows from
+ * query_offsets[b] to query_offsets[b + 1] - 1. k and v likewise, by key_offsets. Rows of no entry are
+ * neither read nor written. Lengths may shorten the entries of a ragged batch, too. */
 typedef struct hone_problem {
     size_t size;   /* sizeof(hone_problem), as hone_problem_init() sets it */
     int32_t dtype; /* hone_dtype: of each tensor whose own is 0. Parameters, lse, dlse and their gradients
@@ -81,8 +109,8 @@ typedef struct hone_problem {
     int64_t batch;       /* B   >= 0; where it, the heads or the queries are 0, gradients become 0 */
     int64_t query_heads; /* Hq  >= 0, a multiple of kv_heads: query head h reads kv head h / (Hq/Hkv) */
     int64_t kv_heads;    /* Hkv >= 0 */
-    int64_t queries;     /* Nq  >= 0 */
-    int64_t keys;        /* Nk  >= 0 */
+    int64_t queries;     /* Nq  >= 0; ragged: at least those of any entry */
+    int64_t keys;        /* Nk  >= 0; ragged: at least those of any entry */
     int64_t key_dim;     /* Dk  >= 1 */
     int64_t value_dim;   /* Dv  >= 1 */
     int64_t group_heads; /* bayes_softmax: query heads that share a normaliser, a divisor of Hq; 0: all */
@@ -93,6 +121,16 @@ typedef struct hone_problem {
                         more; fewer where there is too little work, and 1 in the child of a fork() */
     int32_t reserved;
     const char* isa; /* NULL: HONE_ISA, else the best that this machine runs; or a hone_isa_name() */
+    /* From 0.3.0 on. */
+    int64_t diagonal_shift; /* moves the diagonal of causality and windows to later keys */
+    int64_t window_left; /* with HONE_WINDOW: query i sees key j where i + diagonal - window_left <= j, and */
+    int64_t window_right;              /* j <= i + diagonal + window_right; -1: no bound on that side */
+    int64_t total_queries;             /* with HONE_RAGGED_QUERIES: rows of q, o, dout and dq */
+    int64_t total_keys;                /* with HONE_RAGGED_KEYS: rows of k, v, dk and dv */
+    hone_const_integers query_lengths; /* [B], with HONE_QUERY_LENGTHS: 0 to the queries that are there */
+    hone_const_integers key_lengths;   /* [B], with HONE_KEY_LENGTHS: 0 to the keys that are there */
+    hone_const_integers query_offsets; /* [B + 1], with HONE_RAGGED_QUERIES: rising, 0 to total_queries */
+    hone_const_integers key_offsets;   /* [B + 1], with HONE_RAGGED_KEYS: rising, 0 to total_keys */
 } hone_problem;
 
 /* A tensor [batch, heads, rows, features] that a call writes. Features are contiguous; strides are in
@@ -119,6 +157,18 @@ typedef struct hone_const_tensor {
     int64_t reserved[8];
 } hone_const_tensor;
 
+/* A tensor [batch, query_heads, queries, keys] that a call reads: a mask. An extent is that of the problem
+ * (or 0, which means the same), or 1, which broadcasts the axis, as a stride of 0 does. Strides are in
+ * elements. Query i and key j are counted within the batch entry. data is NULL where there is none. */
+typedef struct hone_const_scores {
+    const void* data;
+    int64_t batch, heads, queries, keys; /* extents */
+    int64_t batch_stride, head_stride, query_stride, key_stride;
+    int32_t dtype; /* HONE_BOOL, or 0 */
+    int32_t reserved_0;
+    int64_t reserved[4];
+} hone_const_scores;
+
 /* Parameters are arrays; NULL: the default. */
 typedef struct hone_forward_args {
     size_t size;           /* sizeof(hone_forward_args) */
@@ -133,10 +183,13 @@ typedef struct hone_forward_args {
                               heads by their scores, the sink like a score of 0 */
     const void* shift; /* sigmoid, relu, relu_squared, linear, erf: b, [Hq]; NULL: the activation's default
                           (sigmoid: -log(keys that the query sees), linear: 1, else 0) */
-    void* lse;         /* out, or NULL: L, the log of the normaliser, contiguous [B, Hq, Nq];
-                          bayes_softmax: [B, Hq/group_heads, Nq]. Not for the element-wise activations */
+    void* lse;         /* out, or NULL: L, the log of the normaliser, contiguous [B, Hq, Nq] (ragged queries:
+                          [Hq, total_queries]); bayes_softmax: Hq/group_heads for Hq. Not for the element-wise
+                          activations */
     void* workspace;   /* hone_forward_workspace() bytes at any alignment; NULL: the call allocates it */
     size_t workspace_bytes;
+    /* From 0.3.0 on. */
+    hone_const_scores mask; /* a query sees the keys where this is not 0, among those that it would see */
 } hone_forward_args;
 
 /* A gradient whose data is NULL is not computed. The gradient of an input that is broadcast over an
@@ -158,6 +211,8 @@ typedef struct hone_backward_args {
     void* dshift;     /* [Hq] */
     void* workspace;
     size_t workspace_bytes;
+    /* From 0.3.0 on. */
+    hone_const_scores mask;
 } hone_backward_args;
 
 /* Initialise a struct; `size` is its sizeof as the caller knows it. Every option becomes absent or its
@@ -175,7 +230,8 @@ HONE_API hone_status hone_backward(const hone_problem* problem, const hone_backw
 
 /* The bytes of workspace that the call with these arguments needs, with this isa and number of threads (0:
  * OpenMP's default at this moment). The data need not exist yet: of the pointers it only matters which
- * parameters and gradients are NULL. */
+ * parameters and gradients are NULL. Lengths and offsets are read if they are there; where one is NULL, the
+ * bytes are enough for any that total_queries, total_keys, queries and keys allow. */
 HONE_API hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
                                             size_t* bytes);
 HONE_API hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
@@ -216,7 +272,7 @@ HONE_API int32_t hone_isa_available(int32_t index);
  * run. */
 HONE_API const char* hone_isa_active(void);
 
-/* The library's version, such as "0.2.0". */
+/* The library's version, such as "0.3.0". */
 HONE_API const char* hone_version(void);
 
 /* A tensor in row-major order [batch, heads, rows, features]. */
@@ -259,6 +315,19 @@ static inline hone_const_tensor hone_const_bnhd(const void* data, int64_t heads,
                                                 int64_t features) {
     hone_const_tensor t = hone_const(hone_bnhd(NULL, heads, rows, features));
     t.data = data;
+    return t;
+}
+
+/* A mask in row-major order [batch, heads, queries, keys], each extent that of the problem or 1. */
+static inline hone_const_scores hone_const_bhqk(const void* data, int64_t batch, int64_t heads,
+                                                int64_t queries, int64_t keys) {
+    hone_const_scores t = {NULL, 0, 0, 0, 0, 0, 0, 0, 0, HONE_DTYPE_DEFAULT, 0, {0}};
+    t.data = data;
+    t.batch = batch, t.heads = heads, t.queries = queries, t.keys = keys;
+    t.batch_stride = heads * queries * keys;
+    t.head_stride = queries * keys;
+    t.query_stride = keys;
+    t.key_stride = 1;
     return t;
 }
 
