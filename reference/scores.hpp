@@ -1,5 +1,5 @@
-// scores.hpp owns what every row of attention starts from: where its tensors lie, which keys it sees, its
-// constants and its scores.
+// scores.hpp owns what every row of attention starts from: where its tensors lie, its constants, and its
+// scores on the keys that it sees.
 #pragma once
 
 #include <hone/hone.h>
@@ -8,24 +8,26 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "reference/activations.hpp"
+#include "reference/visibility.hpp"
 
 namespace hone::reference {
-
-using std::int64_t;
 
 template <class S>
 constexpr S infinity = std::numeric_limits<S>::infinity();
 
-// The features of row i of head h.
+// The features of row i of head h of a batch entry.
 template <class S>
-const S* row(const hone_const_tensor& t, int64_t b, int64_t h, int64_t i) {
-    return static_cast<const S*>(t.data) + b * t.batch_stride + h * t.head_stride + i * t.row_stride;
+const S* row(const hone_const_tensor& t, const Segment& rows, int64_t h, int64_t i) {
+    return static_cast<const S*>(t.data) + rows.batch * t.batch_stride + h * t.head_stride +
+           (rows.first + i) * t.row_stride;
 }
 template <class S>
-S* row(const hone_tensor& t, int64_t b, int64_t h, int64_t i) {
-    return static_cast<S*>(t.data) + b * t.batch_stride + h * t.head_stride + i * t.row_stride;
+S* row(const hone_tensor& t, const Segment& rows, int64_t h, int64_t i) {
+    return static_cast<S*>(t.data) + rows.batch * t.batch_stride + h * t.head_stride +
+           (rows.first + i) * t.row_stride;
 }
 
 template <class S>
@@ -41,13 +43,6 @@ S entry(const void* array, int64_t n, S otherwise) {
     return array ? static_cast<const S*>(array)[n] : otherwise;
 }
 
-// The number of keys that query i sees; they are the first ones.
-inline int64_t visible_keys(const hone_problem& problem, int64_t i) {
-    if (!(problem.flags & HONE_CAUSAL)) return problem.keys;
-    const int64_t diagonal = problem.alignment == HONE_BOTTOM_RIGHT ? problem.keys - problem.queries : 0;
-    return std::clamp(i + diagonal + 1, int64_t{0}, problem.keys);
-}
-
 inline int64_t kv_head(const hone_problem& problem, int64_t h) {
     return h / (problem.query_heads / problem.kv_heads);
 }
@@ -59,10 +54,12 @@ int64_t heads_per_group(const hone_problem& problem) {
     return problem.group_heads ? problem.group_heads : problem.query_heads;
 }
 
-// Where the lse of query i of a group lies.
+// Where the lse of query i of a group lies; i is counted within batch entry b.
 template <class A>
 int64_t lse_index(const hone_problem& problem, int64_t b, int64_t group, int64_t i) {
-    return (b * (problem.query_heads / heads_per_group<A>(problem)) + group) * problem.queries + i;
+    const Segment rows = queries_of(problem, b);
+    const int64_t groups = problem.query_heads / heads_per_group<A>(problem);
+    return (rows.batch * groups + group) * rows.tensor_rows + rows.first + i;
 }
 
 template <class S>
@@ -103,23 +100,37 @@ S exp_above(S x, S origin) {
     return x == origin ? S(1) : std::exp(x - origin);
 }
 
-// log(e^sink + sum of e^s).
+// What a query of one head sees: the keys, and a number for each of them, its score or its weight.
 template <class S>
-S log_sum_exp(S sink, const S* s, int64_t n) {
+struct SeenRow {
+    std::vector<int64_t> keys;
+    std::vector<S> p;
+
+    int64_t size() const { return std::ssize(keys); }
+};
+
+// log(e^sink + sum of e^s), s being the scores of all heads of a group.
+template <class S>
+S log_sum_exp(S sink, const std::vector<SeenRow<S>>& heads) {
     S maximum = sink;
-    for (int64_t j = 0; j < n; ++j) maximum = std::max(maximum, s[j]);
+    for (const SeenRow<S>& seen : heads)
+        for (const S s : seen.p) maximum = std::max(maximum, s);
     S sum = exp_above(sink, maximum);
-    for (int64_t j = 0; j < n; ++j) sum += exp_above(s[j], maximum);
+    for (const SeenRow<S>& seen : heads)
+        for (const S s : seen.p) sum += exp_above(s, maximum);
     return maximum + std::log(sum);
 }
 
-// s[j] = scale q_i . k_j for the keys that query i sees.
+// s = scale q_i . k_j for the keys j that query i sees.
 template <class S, class Args>
-void score_row(const hone_problem& problem, const Args& args, int64_t b, int64_t h, int64_t i, S* s) {
+void score_row(const hone_problem& problem, const Args& args, const At& at, SeenRow<S>& s) {
+    list_keys(problem, args.mask, at, s.keys);
+    s.p.resize(s.keys.size());
     const S c = scale<S>(problem);
-    const S* q = row<S>(args.q, b, h, i);
-    for (int64_t j = 0; j < visible_keys(problem, i); ++j)
-        s[j] = c * dot(q, row<S>(args.k, b, kv_head(problem, h), j), problem.key_dim);
+    const S* q = row<S>(args.q, at.entry.queries, at.h, at.i);
+    const int64_t g = kv_head(problem, at.h);
+    for (int64_t n = 0; n < s.size(); ++n)
+        s.p[n] = c * dot(q, row<S>(args.k, at.entry.keys, g, s.keys[n]), problem.key_dim);
 }
 
 // The largest of the log-priors and the sink of a group, and the sink less that.
@@ -128,29 +139,30 @@ struct GroupLogits {
     S sink, largest;
 };
 
-// s[h, j] = scale q_i . k_j + the log-prior of head h, for query i and every head of a group, and the sink:
-// all less the largest of the log-priors and the sink, which would swallow the scores where it is huge.
-// Infinite ones are as if they had grown together: any finite one vanishes beside them. The log-prior of a
-// head without a score above -infinity does not count.
+// s[h][j] = scale q_i . k_j + the log-prior of head h, for query i of every head of the group at.h, and
+// the sink: all less the largest of the log-priors and the sink, which would swallow the scores
+// where it is huge. Infinite ones are as if they had grown together: any finite one vanishes beside them. The
+// log-prior of a head without a score above -infinity does not count.
 template <class A, class S, class Args>
-GroupLogits<S> group_logits(const hone_problem& problem, const Args& args, int64_t b, int64_t group,
-                            int64_t i, S* s) {
-    const int64_t heads = heads_per_group<A>(problem), first = group * heads;
-    const int64_t keys = visible_keys(problem, i);
-    const S sink = sink_logit<A, S>(problem, args, group);
+GroupLogits<S> group_logits(const hone_problem& problem, const Args& args, const At& at,
+                            std::vector<SeenRow<S>>& heads) {
+    const int64_t first = at.h * heads_per_group<A>(problem);
+    const S sink = sink_logit<A, S>(problem, args, at.h);
     S largest = sink;
-    for (int64_t h = 0; h < heads; ++h) {
-        S* const scores = s + h * keys;
-        score_row(problem, args, b, first + h, i, scores);
-        const bool counts = std::any_of(scores, scores + keys, [](S x) { return x != -infinity<S>; });
-        if (counts) largest = std::max(largest, bias<A, S>(args, first + h, keys));
+    for (int64_t h = 0; h < std::ssize(heads); ++h) {
+        SeenRow<S>& s = heads[h];
+        score_row(problem, args, {at.entry, first + h, at.i}, s);
+        const bool counts = std::ranges::any_of(s.p, [](S x) { return x != -infinity<S>; });
+        if (counts) largest = std::max(largest, bias<A, S>(args, first + h, s.size()));
     }
     const auto below = [&](S logit) {
         return logit == -infinity<S> ? logit : logit == largest ? 0 : logit - largest;
     };
-    for (int64_t h = 0; h < heads; ++h)
-        for (int64_t j = 0; j < keys; ++j)
-            if (S& x = s[h * keys + j]; x != -infinity<S>) x += below(bias<A, S>(args, first + h, keys));
+    for (int64_t h = 0; h < std::ssize(heads); ++h) {
+        const S b = below(bias<A, S>(args, first + h, heads[h].size()));
+        for (S& x : heads[h].p)
+            if (x != -infinity<S>) x += b;
+    }
     return {below(sink), largest};
 }
 
