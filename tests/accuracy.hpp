@@ -63,19 +63,11 @@ class PerRow {
     std::vector<double> values_;
 };
 
-template <class Body>
-void for_each_element(const Extents& extents, Body&& body) {
-    for (std::int64_t b = 0; b < extents.batch; ++b)
-        for (std::int64_t h = 0; h < extents.heads; ++h)
-            for (std::int64_t i = 0; i < extents.rows; ++i)
-                for (std::int64_t d = 0; d < extents.features; ++d) body(b, h, i, d);
-}
-
-// The largest of value(b, h, i, d) in each row of a tensor with these extents.
-template <class Value>
-PerRow largest_per_row(const Extents& extents, Argument argument, Value&& value) {
-    PerRow most(extents, is_array(argument));
-    for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
+// The largest of value(b, h, i, d) in each row of a tensor.
+template <class S, class Value>
+PerRow largest_per_row(Tensor<S>& tensor, Argument argument, Value&& value) {
+    PerRow most(tensor.extents(), is_array(argument));
+    tensor.for_each_element([&](auto b, auto h, auto i, auto d) {
         double& x = most.at(b, h, i, d);
         x = std::max(x, value(b, h, i, d));
     });
@@ -84,7 +76,7 @@ PerRow largest_per_row(const Extents& extents, Argument argument, Value&& value)
 
 template <class A, class B>
 PerRow errors_per_row(Call<A>& got, Call<B>& exact, Argument argument) {
-    return largest_per_row(exact[argument].extents(), argument, [&](auto b, auto h, auto i, auto d) {
+    return largest_per_row(exact[argument], argument, [&](auto b, auto h, auto i, auto d) {
         return distance(got[argument].row(b, h, i)[d], exact[argument].row(b, h, i)[d]);
     });
 }
@@ -99,6 +91,15 @@ double largest(Tensor<S>& tensor) {
     return most;
 }
 
+// Makes NaN of the padding of o and lse, which backward does not read.
+template <class T>
+void poison_padding(Call<T>& call) {
+    for (const Argument argument : {O, LSE})
+        call[argument].for_each_row([&](std::int64_t b, auto, std::int64_t i, T* x) {
+            if (!call.counts(argument, b, i)) std::fill_n(x, call[argument].extents().features, poison<T>());
+        });
+}
+
 // Fills o and lse of a backward call: computed in wide precision and rounded, so that the errors of a
 // backward pass are its own.
 template <class T>
@@ -109,6 +110,7 @@ void compute_o_and_lse(Call<T>& call) {
     run_reference(wide);
     call[O].assign(wide[O]);
     call[LSE].assign(wide[LSE]);
+    poison_padding(call);
 }
 
 // A call, its true results, and the error that each row of them may have.
@@ -139,15 +141,16 @@ struct Truth {
     // that is less; and a floor: 4 units in the last place of the sum of magnitudes, and what becomes of the
     // row when its scores are rounded and small numbers flushed.
     void allow(Argument argument, Call<T>& plain, Magnitudes<Wide<T>>& magnitudes) {
-        const Extents& extents = exact[argument].extents();
-        PerRow by_plain = errors_per_row(plain, exact, argument), largest(extents, is_array(argument));
+        Tensor<Wide<T>>& tensor = exact[argument];
+        PerRow by_plain = errors_per_row(plain, exact, argument),
+               largest(tensor.extents(), is_array(argument));
         PerRow rounding = largest, floor = largest;
         const double multiple = input.direction == Direction::forward ? 2 : 3;
         // What is not finite is judged by itself: infinite or NaN in the truth, too.
         const auto raise = [](double& most, Wide<T> x) {
             if (std::isfinite(x)) most = std::max(most, static_cast<double>(x));
         };
-        for_each_element(extents, [&](auto b, auto h, auto i, auto d) {
+        tensor.for_each_element([&](auto b, auto h, auto i, auto d) {
             const TermSum<Wide<T>>& sum = magnitudes.sum(argument, b, h, i, d);
             const Term<Wide<T>>& all = sum.all();
             const Wide<T> flushed = std::numeric_limits<T>::min() * (1 + all.flushed);
@@ -158,7 +161,7 @@ struct Truth {
             if (argument == LSE ? flushed > 0.25 : std::isinf(flushed))
                 floor.at(b, h, i, d) = std::numeric_limits<double>::infinity();
         });
-        allowed[argument] = largest_per_row(extents, argument, [&](auto b, auto h, auto i, auto d) {
+        allowed[argument] = largest_per_row(tensor, argument, [&](auto b, auto h, auto i, auto d) {
             return std::min(multiple * by_plain.at(b, h, i, d) + rounding.at(b, h, i, d),
                             kPrecision.sum_tolerance() * largest.at(b, h, i, d)) +
                    floor.at(b, h, i, d);
@@ -170,8 +173,7 @@ struct Truth {
         if (!describe(static_cast<hone_activation>(call.problem.activation)).normalised ||
             call[LSE].present())
             return;
-        const hone_problem& p = call.problem;
-        call[LSE] = Tensor<Wide<T>>({1, 1, 1, p.batch * p.query_heads * p.queries}, {});
+        call[LSE] = Tensor<Wide<T>>(call.lse_extents(), {});
         run_reference(call);
     }
 };

@@ -25,11 +25,10 @@ class Sinks : public CaseTest {
         for (const Argument argument : {DQ, DK, DV, DLOG_PRIOR}) expect_all(call, argument, T(0));
         const std::int64_t groups = call[SINK].extents().features;
         std::vector<double> sums(groups, 0.0), magnitudes(groups, 0.0);
-        for (std::int64_t n = 0; n < call[DLSE].extents().features; ++n) {
-            const std::int64_t group = n / spec.queries % groups;
-            sums[group] += call[DLSE].data()[n];
-            magnitudes[group] += std::abs(call[DLSE].data()[n]);
-        }
+        call[DLSE].for_each_row([&](auto, std::int64_t group, auto, const T* dlse) {
+            sums[group] += *dlse;
+            magnitudes[group] += std::abs(*dlse);
+        });
         for (std::int64_t g = 0; g < groups; ++g)
             EXPECT_NEAR(call[DSINK].data()[g], sums[g], kEpsilon<T> * magnitudes[g]);
     }

@@ -144,18 +144,13 @@ Call<T> element_of(Call<T>& whole, std::int64_t b) {
     for (int argument = 0; argument < ARGUMENTS; ++argument) {
         Tensor<T>& from = whole.tensors[argument];
         if (!from.present()) continue;
-        const bool per_row = argument == LSE || argument == DLSE;
         const bool per_head = argument == SINK || argument == LOG_PRIOR || argument == SHIFT ||
                               argument == DSINK || argument == DLOG_PRIOR || argument == DSHIFT;
         Extents extents = from.extents();
         extents.batch = 1;
-        if (per_row) extents.features /= whole.problem.batch;
         Tensor<T>& to = one.tensors[argument] = Tensor<T>(extents, {});
         to.for_each_row([&](auto, std::int64_t h, std::int64_t i, T* x) {
-            const T* y = per_row    ? from.data() + b * extents.features
-                         : per_head ? from.data()
-                                    : from.row(b, h, i);
-            std::copy_n(y, extents.features, x);
+            std::copy_n(per_head ? from.data() : from.row(b, h, i), extents.features, x);
         });
     }
     return one;

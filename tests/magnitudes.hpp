@@ -51,7 +51,7 @@ class Magnitudes {
             const std::int64_t heads = reference::heads_per_group<A>(call.problem);
             for (std::int64_t b = 0; b < call.problem.batch; ++b)
                 for (std::int64_t group = 0; group < call.problem.query_heads / heads; ++group)
-                    for (std::int64_t i = 0; i < call.problem.queries; ++i) add_row<A>(b, group, i);
+                    for (std::int64_t i = 0; i < call.segment(Q, b).length; ++i) add_row<A>(b, group, i);
         });
     }
 
@@ -78,9 +78,11 @@ class Magnitudes {
     std::int64_t at(Argument argument, std::int64_t b, std::int64_t h, std::int64_t i) {
         return call_[argument].row(b, h, i) - call_[argument].data();
     }
+    // Row i of batch entry b.
     Row row(Argument argument, std::int64_t b, std::int64_t h, std::int64_t i) {
         if (!call_[argument].present()) return {};
-        return {sums_[argument].data() + at(argument, b, h, i), call_[argument].extents().features};
+        const std::int64_t first = call_.row(argument, b, h, i) - call_[argument].data();
+        return {sums_[argument].data() + first, call_[argument].extents().features};
     }
     // Adds term x factors x scale.
     void add(const Row& to, const Term<S>& term, const S* factors, S scale = 1) {
@@ -89,7 +91,7 @@ class Magnitudes {
     }
     // To one of an array of numbers.
     void add(Argument argument, std::int64_t n, const Term<S>& term) {
-        if (const Row array = row(argument, 0, 0, 0); array.features > 0) array.sums[n].add(term, precision_);
+        if (call_[argument].present()) sums_[argument][static_cast<std::size_t>(n)].add(term, precision_);
     }
     S two_ulp() const { return 2 * static_cast<S>(precision_.epsilon); }
 
@@ -103,7 +105,7 @@ class Magnitudes {
             constant.lse = call_[LSE].data()[reference::lse_index<A>(p, b, group, i)];
         if (constant.lse == -reference::infinity<S>) return;
         if constexpr (!A::normalised)
-            constant.factor = reference::weight<A, S>(p, reference::visible_keys(p, i));
+            constant.factor = reference::weight<A, S>(p, list_keys(b, group, i));
         else if (constant.lse <= S(A::exponential_below))
             constant.origin = constant.lse, constant.exponential = true;
         else
@@ -128,29 +130,36 @@ class Magnitudes {
     S normaliser_moved(std::int64_t b, std::int64_t group, std::int64_t i, const RowConstants& constant) {
         const std::int64_t heads = reference::heads_per_group<A>(call_.problem);
         TermSum<S> normaliser;
+        S lost = 1;
         for (std::int64_t h = group * heads; h < (group + 1) * heads; ++h) {
             set_weights<A>(b, h, i, constant);
             for (const Weight& weight : weights_) normaliser.add(weight.p, precision_);
+            lost += static_cast<S>(weights_.size()) * std::max(S(1), constant.factor);
         }
         const S moved = normaliser.all().moved + normaliser.rounding(precision_);
-        const S lost =
-            1 + static_cast<S>(heads) * static_cast<S>(weights_.size()) * std::max(S(1), constant.factor);
         add(LSE, reference::lse_index<A>(call_.problem, b, group, i),
             {constant.lse, 1 + std::abs(constant.lse), moved, lost});
         return moved;
+    }
+
+    // Sets the keys that a row sees, and gives their number.
+    std::int64_t list_keys(std::int64_t b, std::int64_t h, std::int64_t i) {
+        const reference::Entry entry = reference::entry_of(call_.problem, b);
+        reference::list_keys(call_.problem, call_.mask, {entry, h, i}, keys_);
+        return std::ssize(keys_);
     }
 
     // The arguments of a row's weights, and how far they move.
     template <class A>
     void set_arguments(std::int64_t b, std::int64_t h, std::int64_t i, const RowConstants& constant) {
         const hone_problem& p = call_.problem;
-        const std::int64_t keys = reference::visible_keys(p, i);
+        const std::int64_t keys = list_keys(b, h, i);
         const S scale = reference::scale<S>(p), bias = reference::bias<A, S>(args_, h, keys);
-        const S* const q = call_[Q].row(b, h, i);
+        const S* const q = call_.row(Q, b, h, i);
         arguments_.resize(keys);
         moves_.resize(keys);
-        for (std::int64_t j = 0; j < keys; ++j) {
-            const S* const k = call_[K].row(b, reference::kv_head(p, h), j);
+        for (std::int64_t n = 0; n < keys; ++n) {
+            const S* const k = call_.row(K, b, reference::kv_head(p, h), keys_[n]);
             S sum = 0, squares = 0;
             for (std::int64_t d = 0; d < p.key_dim; ++d) {
                 const S product = q[d] * k[d];
@@ -158,10 +167,10 @@ class Magnitudes {
                 squares += product * product + sum * sum;
             }
             const S s = scale * sum, x = s + bias - constant.origin;
-            arguments_[j] = x;
+            arguments_[n] = x;
             const S squared =
                 scale * scale * squares + s * s + bias * bias + x * x + constant.lse * constant.lse;
-            moves_[j] =
+            moves_[n] =
                 std::isfinite(x) ? two_ulp() * std::sqrt(squared) : 0;  // infinities stay where they are
         }
     }
@@ -177,8 +186,8 @@ class Magnitudes {
         const S factor_moved =
             constant.exponential || constant.lse == 0 ? 0 : two_ulp() * std::abs(constant.lse);
         weights_.resize(arguments_.size());
-        for (std::size_t j = 0; j < weights_.size(); ++j) {
-            const S x = arguments_[j], move = moves_[j];
+        for (std::size_t n = 0; n < weights_.size(); ++n) {
+            const S x = arguments_[n], move = moves_[n];
             const auto phi = [&](S at) {
                 return constant.exponential ? reference::math::exp(Dual(at, 1)) : A::phi(Dual(at, 1));
             };
@@ -188,7 +197,7 @@ class Magnitudes {
                             factor_moved * std::abs(here.*part));
             };
             const S p_slope = w * std::abs(here.slope);
-            weights_[j] = {{constant.factor * here.value, w * magnitude_of_phi<A>(x, here.value),
+            weights_[n] = {{constant.factor * here.value, w * magnitude_of_phi<A>(x, here.value),
                             moved(&Dual::value), own + p_slope * lost},
                            {constant.factor * here.slope, p_slope, moved(&Dual::slope), own + 2 * w * lost}};
         }
@@ -205,10 +214,10 @@ class Magnitudes {
     void add_o(std::int64_t b, std::int64_t h, std::int64_t i, S normaliser_moved, S factor) {
         const std::int64_t g = reference::kv_head(call_.problem, h);
         const Row o = row(O, b, h, i);
-        for (std::size_t j = 0; j < weights_.size(); ++j) {
-            Term<S> p = weights_[j].p;
+        for (std::size_t n = 0; n < weights_.size(); ++n) {
+            Term<S> p = weights_[n].p;
             p.moved += normaliser_moved * p.magnitude;
-            const S* const v = call_[call_.v_is_k ? K : V].row(b, g, static_cast<std::int64_t>(j));
+            const S* const v = call_.row(call_.v_is_k ? K : V, b, g, keys_[n]);
             for (std::int64_t d = 0; d < o.features; ++d) {
                 Term<S> product = p.times(v[d]);
                 product.flushed += factor;
@@ -226,11 +235,13 @@ class Magnitudes {
             const S dlse = call_[DLSE].data()[reference::lse_index<A>(call_.problem, b, group, i)];
             delta += {-dlse, std::abs(dlse), 0, 0};
         }
-        for (std::int64_t h = group * heads; h < (group + 1) * heads; ++h)
+        for (std::int64_t h = group * heads; h < (group + 1) * heads; ++h) {
+            if (list_keys(b, h, i) == 0) continue;
             for (std::int64_t d = 0; d < call_.problem.value_dim; ++d) {
-                const S product = call_[DOUT].row(b, h, i)[d] * call_[O].row(b, h, i)[d];
+                const S product = call_.row(DOUT, b, h, i)[d] * call_.row(O, b, h, i)[d];
                 delta += {product, std::abs(product), 0, 1};
             }
+        }
         if (call_[DSINK].present()) {
             const S sink = call_[SINK].data()[group], p = reference::exp_above(sink, lse);
             const S move = std::isinf(lse) ? S(0) : two_ulp() * std::hypot(sink, lse);
@@ -246,14 +257,15 @@ class Magnitudes {
         const hone_problem& p = call_.problem;
         const std::int64_t g = reference::kv_head(p, h);
         const S scale = reference::scale<S>(p);
-        const S *const q = call_[Q].row(b, h, i), *const dout = call_[DOUT].row(b, h, i);
+        const S *const q = call_.row(Q, b, h, i), *const dout = call_.row(DOUT, b, h, i);
         const Row dq = row(DQ, b, h, i);
-        for (std::int64_t j = 0; j < std::ssize(weights_); ++j) {
-            const S *const k = call_[K].row(b, g, j), *const v = call_[call_.v_is_k ? K : V].row(b, g, j);
+        for (std::int64_t n = 0; n < std::ssize(weights_); ++n) {
+            const std::int64_t j = keys_[n];
+            const S *const k = call_.row(K, b, g, j), *const v = call_.row(call_.v_is_k ? K : V, b, g, j);
             Term<S> other = {-delta.value, delta.magnitude, 0, delta.flushed};  // dp - delta
             for (std::int64_t d = 0; d < p.value_dim; ++d)
                 other += {dout[d] * v[d], std::abs(dout[d] * v[d]), 0, 1};
-            const auto& [weight, slope] = weights_[j];
+            const auto& [weight, slope] = weights_[n];
             const Term<S> ds = {slope.value * other.value, slope.magnitude * other.magnitude,
                                 slope.moved * other.magnitude,
                                 slope.magnitude * other.flushed + slope.flushed * other.magnitude + 1};
@@ -269,6 +281,7 @@ class Magnitudes {
     const hone_backward_args args_;
     const Precision precision_;
     std::array<std::vector<TermSum<S>>, ARGUMENTS> sums_;
+    std::vector<std::int64_t> keys_;  // that the row sees; below, one of each for a key
     std::vector<S> arguments_, moves_;
     std::vector<Weight> weights_;
 };

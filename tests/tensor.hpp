@@ -1,5 +1,5 @@
-// tensor.hpp: the tensors of the tests: any layout in memory, NaN wherever no element lies, and a check that
-// nothing was written there.
+// tensor.hpp: the tensors of the tests: any layout in memory, NaN wherever no element lies that counts, and a
+// check that nothing was written there.
 #pragma once
 
 #include <hone/hone.h>
@@ -24,6 +24,8 @@ struct Layout {
     std::int64_t padding = 0;  // elements after the features of each row
     std::int64_t offset = 0;   // elements from a 64-byte boundary to the first row
     bool one_batch = false, one_head = false, one_row = false;  // axes broadcast by a stride of 0
+    // Whether row i of batch element b counts, [batch][rows]; those that do not are padding. None: all do.
+    std::vector<bool> rows = {};
 };
 
 // What outputs hold before a call, and padding always: a NaN whose bits no computation gives.
@@ -66,7 +68,8 @@ class Tensor {
     Tensor() = default;
 
     // All poison.
-    Tensor(const Extents& extents, const Layout& layout) : extents_(extents), present_(true) {
+    Tensor(const Extents& extents, const Layout& layout)
+        : extents_(extents), rows_(layout.rows), present_(true) {
         const std::int64_t batches = layout.one_batch ? 1 : extents.batch;
         const std::int64_t heads = layout.one_head ? 1 : extents.heads;
         const std::int64_t rows = layout.one_row ? std::int64_t{extents.rows > 0} : extents.rows;
@@ -86,6 +89,7 @@ class Tensor {
           batch_stride_(from.batch_stride_),
           head_stride_(from.head_stride_),
           row_stride_(from.row_stride_),
+          rows_(from.rows_),
           present_(from.present_),
           storage_(from.storage_.begin(), from.storage_.end()) {}
 
@@ -102,12 +106,22 @@ class Tensor {
         return t;
     }
 
-    // Calls body(b, h, i, features) for every row; for one that is broadcast, as often as it is seen.
+    // Calls body(b, h, i, features) for every row that counts; for one that is broadcast, as often as it is
+    // seen.
     template <class Body>
     void for_each_row(Body&& body) {
         for (std::int64_t b = 0; b < extents_.batch; ++b)
             for (std::int64_t h = 0; h < extents_.heads; ++h)
-                for (std::int64_t i = 0; i < extents_.rows; ++i) body(b, h, i, row(b, h, i));
+                for (std::int64_t i = 0; i < extents_.rows; ++i)
+                    if (rows_.empty() || rows_[b * extents_.rows + i]) body(b, h, i, row(b, h, i));
+    }
+
+    // Calls body(b, h, i, d) for their elements.
+    template <class Body>
+    void for_each_element(Body&& body) {
+        for_each_row([&](std::int64_t b, std::int64_t h, std::int64_t i, auto) {
+            for (std::int64_t d = 0; d < extents_.features; ++d) body(b, h, i, d);
+        });
     }
 
     template <class Value>
@@ -129,6 +143,9 @@ class Tensor {
                 std::memcmp(storage_.data(), other.storage_.data(), storage_.size() * sizeof(S)) == 0);
     }
 
+    // The stride of an axis that no row is found by.
+    void set_batch_stride(std::int64_t stride) { batch_stride_ = stride; }
+
     // Whether padding and guard zones still hold their poison.
     bool surroundings_intact() {
         std::vector<bool> element(storage_.size(), false);
@@ -148,6 +165,7 @@ class Tensor {
 
     Extents extents_ = {0, 0, 0, 0};
     std::int64_t first_ = 0, batch_stride_ = 0, head_stride_ = 0, row_stride_ = 0;
+    std::vector<bool> rows_;
     bool present_ = false;
     Storage<S> storage_;
 };
