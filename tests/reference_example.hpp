@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <random>
 #include <string>
@@ -33,7 +34,43 @@ struct Shape {
     int64_t group_heads = 2;
     Mask mask = Mask::none;
     Broadcast q = {}, k = {}, v = {};
+    // Without causality, the alignment of a window.
+    bool bottom_right = false;
+    int64_t diagonal_shift = 0;
+    bool window = false;
+    int64_t window_left = -1, window_right = -1;
+    // Of each batch entry; offsets make the queries or keys ragged, and one row is of no entry after the
+    // last.
+    std::vector<int64_t> query_lengths = {}, key_lengths = {}, query_offsets = {}, key_offsets = {};
+    std::function<bool(int64_t b, int64_t h, int64_t i, int64_t j)> shows = {};  // a mask
+
+    int64_t q_batch() const { return query_offsets.empty() ? batch : 1; }
+    int64_t k_batch() const { return key_offsets.empty() ? batch : 1; }
+    int64_t q_rows() const { return query_offsets.empty() ? queries : query_offsets.back() + 1; }
+    int64_t k_rows() const { return key_offsets.empty() ? keys : key_offsets.back() + 1; }
 };
+
+inline void set_shape(hone_problem& problem, const Shape& s) {
+    set_mask(problem, s.mask);
+    if (s.bottom_right) problem.alignment = HONE_BOTTOM_RIGHT;
+    problem.batch = s.batch;
+    problem.query_heads = s.query_heads, problem.kv_heads = s.kv_heads;
+    problem.queries = s.queries, problem.keys = s.keys;
+    problem.key_dim = s.key_dim, problem.value_dim = s.value_dim;
+    problem.diagonal_shift = s.diagonal_shift;
+    problem.window_left = s.window_left, problem.window_right = s.window_right;
+    if (s.window) problem.flags |= HONE_WINDOW;
+    const auto place = [&](const std::vector<int64_t>& values, uint32_t flag, hone_const_integers& to) {
+        if (values.empty()) return;
+        problem.flags |= flag;
+        to.data = values.data();
+    };
+    place(s.query_lengths, HONE_QUERY_LENGTHS, problem.query_lengths);
+    place(s.key_lengths, HONE_KEY_LENGTHS, problem.key_lengths);
+    place(s.query_offsets, HONE_RAGGED_QUERIES, problem.query_offsets);
+    place(s.key_offsets, HONE_RAGGED_KEYS, problem.key_offsets);
+    problem.total_queries = s.q_rows(), problem.total_keys = s.k_rows();
+}
 
 template <class S>
 struct Tensor {
@@ -65,27 +102,23 @@ struct Example {
     hone_problem problem = small_problem();
     Tensor<S> q, k, v, o, dout, dq, dk, dv;
     std::vector<S> sink, log_prior, shift, lse, dlse, dsink, dlog_prior, dshift;
+    std::vector<unsigned char> mask_bytes;
+    hone_const_scores mask = {};
 
     Example(int activation, const Shape& s, unsigned seed = 1)
         : shape(s),
           info(describe(activation)),
-          q(s.batch, s.query_heads, s.queries, s.key_dim, s.q),
-          k(s.batch, s.kv_heads, s.keys, s.key_dim, s.k),
-          v(s.batch, s.kv_heads, s.keys, s.value_dim, s.v),
-          o(s.batch, s.query_heads, s.queries, s.value_dim),
-          dout(s.batch, s.query_heads, s.queries, s.value_dim),
-          dq(s.batch, s.query_heads, s.queries, s.key_dim, s.q),
-          dk(s.batch, s.kv_heads, s.keys, s.key_dim, s.k),
-          dv(s.batch, s.kv_heads, s.keys, s.value_dim, s.v) {
+          q(s.q_batch(), s.query_heads, s.q_rows(), s.key_dim, s.q),
+          k(s.k_batch(), s.kv_heads, s.k_rows(), s.key_dim, s.k),
+          v(s.k_batch(), s.kv_heads, s.k_rows(), s.value_dim, s.v),
+          o(s.q_batch(), s.query_heads, s.q_rows(), s.value_dim),
+          dout(s.q_batch(), s.query_heads, s.q_rows(), s.value_dim),
+          dq(s.q_batch(), s.query_heads, s.q_rows(), s.key_dim, s.q),
+          dk(s.k_batch(), s.kv_heads, s.k_rows(), s.key_dim, s.k),
+          dv(s.k_batch(), s.kv_heads, s.k_rows(), s.value_dim, s.v) {
         problem.activation = activation;
-        set_mask(problem, s.mask);
-        problem.batch = s.batch;
-        problem.query_heads = s.query_heads;
-        problem.kv_heads = s.kv_heads;
-        problem.queries = s.queries;
-        problem.keys = s.keys;
-        problem.key_dim = s.key_dim;
-        problem.value_dim = s.value_dim;
+        set_shape(problem, shape);
+        if (s.shows) make_mask();
         if (info.joint) problem.group_heads = s.group_heads;
         if (info.takes_softmax_n) problem.softmax_n = 1.5;
 
@@ -93,12 +126,21 @@ struct Example {
         if (info.takes_sink) sink.resize(groups), dsink.resize(groups);
         if (info.takes_log_prior) log_prior.resize(s.query_heads), dlog_prior.resize(s.query_heads);
         if (info.takes_shift) shift.resize(s.query_heads), dshift.resize(s.query_heads);
-        if (info.normalised) lse.resize(s.batch * groups * s.queries), dlse.resize(lse.size());
+        if (info.normalised) lse.resize(s.q_batch() * groups * s.q_rows()), dlse.resize(lse.size());
 
         std::mt19937_64 random(seed);
         for (auto* values : {&q.values, &k.values, &v.values, &dout.values, &sink, &log_prior, &shift, &dlse})
             for (S& x : *values) x = S(random() >> 11) * 0x1p-52 - 1;
         for (auto* values : {&lse, &dsink, &dlog_prior, &dshift}) std::ranges::fill(*values, S(nan));
+    }
+
+    void make_mask() {
+        const Shape& s = shape;
+        for (int64_t b = 0; b < s.batch; ++b)
+            for (int64_t h = 0; h < s.query_heads; ++h)
+                for (int64_t i = 0; i < s.queries; ++i)
+                    for (int64_t j = 0; j < s.keys; ++j) mask_bytes.push_back(s.shows(b, h, i, j) ? 2 : 0);
+        mask = hone_const_bhqk(mask_bytes.data(), s.batch, s.query_heads, s.queries, s.keys);
     }
 
     static S* data_or_null(std::vector<S>& values) { return values.empty() ? nullptr : values.data(); }
@@ -111,6 +153,7 @@ struct Example {
         args.log_prior = data_or_null(log_prior);
         args.shift = data_or_null(shift);
         args.lse = data_or_null(lse);
+        args.mask = mask;
         reference::forward<S>(problem, args);
     }
 
@@ -128,6 +171,7 @@ struct Example {
         args.dsink = data_or_null(dsink);
         args.dlog_prior = data_or_null(dlog_prior);
         args.dshift = data_or_null(dshift);
+        args.mask = mask;
         return args;
     }
 
@@ -140,6 +184,7 @@ struct Example {
 
     // The scalar of which dout and dlse are the gradients. The lse of a row without weight is a constant.
     S loss() {
+        std::ranges::fill(o.values, 0), std::ranges::fill(lse, -S(inf));  // also rows of no batch entry
         forward();
         S sum = 0;
         for (size_t n = 0; n < o.values.size(); ++n) sum += o.values[n] * dout.values[n];
@@ -148,6 +193,11 @@ struct Example {
         return sum;
     }
 };
+
+// A mask that hides a third of the keys, others in each row.
+inline bool by_thirds(int64_t b, int64_t h, int64_t i, int64_t j) {
+    return (b + 2 * h + 3 * i + 5 * j + i * j) % 3 != 0;
+}
 
 inline std::string activation_name(int activation) {
     return activation_names[activation];
