@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string>
 
+#include "tests/search_visibility.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {
@@ -21,6 +22,7 @@ struct SearchProblem {
     int threads[2] = {1, 2};  // two numbers of them, for the same bits
 };
 
+// All but which keys are seen: see search_problem().
 class SearchDraw {
   public:
     explicit SearchDraw(std::int64_t number) : random_("search_" + std::to_string(number)) {
@@ -62,11 +64,8 @@ class SearchDraw {
         s.key_dim = extent(40, {8, 16, 32, 64});
         s.value_dim = one_in(2) ? s.key_dim : extent(40, {8, 16, 32, 64});
         s.mask = static_cast<Mask>(random_.integer(0, 2));
-        while (work(s) > 4e6 && shrink(s)) continue;
+        while (work_of(s) > kMostWork && shrink(s)) continue;
         if (one_in(40)) one_of({&s.batch, &s.query_heads, &s.queries, &s.keys})[0] = 0;
-    }
-    static double work(const Spec& s) {
-        return static_cast<double>(s.batch * s.query_heads * s.queries * s.keys * (s.key_dim + s.value_dim));
     }
     static bool shrink(Spec& s) {
         if (s.batch > 1) return s.batch -= 1, true;
@@ -118,6 +117,12 @@ class SearchDraw {
     SearchProblem problem_;
 };
 
+inline SearchProblem search_problem(std::int64_t number) {
+    SearchProblem problem = SearchDraw(number).problem();
+    VisibilityDraw(number, problem.spec).draw();
+    return problem;
+}
+
 inline std::ostream& operator<<(std::ostream& out, const Shared& axes) {
     return out << (axes.batch ? "b" : "") << (axes.heads ? "h" : "") << (axes.rows ? "r" : "");
 }
@@ -128,8 +133,9 @@ inline std::string line_of(const SearchProblem& problem) {
     std::ostringstream out;
     out << describe(problem.activation).name << (problem.dtype == HONE_FLOAT32 ? " f32" : " f64") << " B "
         << s.batch << " Hq " << s.query_heads << " Hkv " << s.kv_heads << " Nq " << s.queries << " Nk "
-        << s.keys << " Dk " << s.key_dim << " Dv " << s.value_dim << " mask " << s.mask << " threads "
+        << s.keys << " Dk " << s.key_dim << " Dv " << s.value_dim << " " << s.mask << " threads "
         << problem.threads[0] << ", " << problem.threads[1];
+    print_visibility(s, out);
     const auto shared = [&](const char* name, const Shared& share, const Shared& keep) {
         out << " " << name << ":" << share << "/" << keep;
     };

@@ -1,5 +1,5 @@
 // search_test.cpp: a seeded search through the whole space of problems against the reference: options,
-// shapes, broadcasts, layouts, sizes, threads and implementations together.
+// shapes, broadcasts, layouts, sizes, what is hidden, threads and implementations together.
 //
 // HONE_TEST_SEARCH=123 runs problem 123 alone, HONE_TEST_SEARCH=0-2999 the first 3000.
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <hone/hone.hpp>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/accuracy.hpp"
 #include "tests/effort.hpp"
@@ -77,7 +78,7 @@ TEST(Search, no_problem_is_off_by_more_than_its_bounds) {
     const auto [first, last, most_shown] = problems_asked_for();
     std::int64_t faulty = 0;
     for (std::int64_t n = first; n <= last; ++n) {
-        const SearchProblem problem = SearchDraw(n).problem();
+        const SearchProblem problem = search_problem(n);
         const std::string fault =
             problem.dtype == HONE_FLOAT32 ? fault_of<float>(problem) : fault_of<double>(problem);
         if (fault.empty()) continue;
@@ -85,6 +86,44 @@ TEST(Search, no_problem_is_off_by_more_than_its_bounds) {
     }
     EXPECT_EQ(faulty, 0) << "of " << last - first + 1 << " problems are off; at most " << most_shown
                          << " are shown";
+}
+
+// ---- What the search relies on ----
+
+// Whether the reference lists the keys that each query sees, by the definition of each option.
+bool lists_what_is_seen(const Call<double>& call) {
+    const hone_problem& p = call.problem;
+    std::vector<std::int64_t> keys, expected;
+    for (std::int64_t b = 0; b < p.batch; ++b) {
+        const reference::Entry entry = reference::entry_of(p, b);
+        for (std::int64_t h = 0; h < p.query_heads; ++h)
+            for (std::int64_t i = 0; i < entry.queries.length; ++i) {
+                reference::list_keys(p, call.mask, {entry, h, i}, keys);
+                expected.clear();
+                for (std::int64_t j = 0; j < entry.keys.length; ++j)
+                    if (sees(call, b, h, i, j)) expected.push_back(j);
+                if (keys != expected) return false;
+            }
+    }
+    return true;
+}
+
+// And whether NaN in what nobody sees changes none of its results.
+TEST(Search, finds_the_reference_seeing_the_right_keys_and_nothing_else) {
+    for (std::int64_t n = 0; n < 200; ++n) {
+        SearchProblem problem = search_problem(n);
+        SCOPED_TRACE("problem " + std::to_string(n) + ": " + line_of(problem));
+        for (const Direction direction : {Direction::forward, Direction::backward}) {
+            problem.spec.nan_unseen = false;
+            Call<double> clean = make_call<double>(problem.spec, problem.activation, direction);
+            problem.spec.nan_unseen = true;
+            Call<double> dirty = make_call<double>(problem.spec, problem.activation, direction);
+            EXPECT_TRUE(lists_what_is_seen(clean));
+            for (Call<double>* call : {&clean, &dirty}) compute_o_and_lse(*call), run_reference(*call);
+            for (const Argument argument : outputs(direction))
+                EXPECT_TRUE(dirty[argument].same_bytes(clean[argument])) << argument_names[argument];
+        }
+    }
 }
 
 }  // namespace
