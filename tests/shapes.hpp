@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/effort.hpp"
+#include "tests/hidden_shapes.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {
@@ -245,6 +246,10 @@ inline std::vector<Spec> all_specs() {
     add_heads_and_layouts(specs);
     add_broadcasts(specs);
     add_options(specs);
+    add_windows(specs);
+    add_lengths(specs);
+    add_ragged(specs);
+    add_boolean_masks(specs);
     if (quick()) std::erase_if(specs, [](const Spec& spec) { return !spec.quick; });
     return specs;
 }
