@@ -306,8 +306,7 @@ TEST_P(Semantics, default_shift_and_weight_count_visible_keys) {
             Truth<T> truth(call);
             ASSERT_EQ(run(call), HONE_OK) << hone_last_error();
             for (std::int64_t i = 0; i < 9; ++i)
-                EXPECT_NEAR(*call[O].row(0, 0, i),
-                            expected(static_cast<double>(visible_keys(call, 0, 0, i))),
+                EXPECT_NEAR(*call[O].row(0, 0, i), expected(static_cast<double>(visible_keys(call, 0, 0, i))),
                             truth.allowed[O].at(0, 0, i, 0))
                     << "query " << i;
         }
