@@ -82,6 +82,7 @@ struct Accumulator {
     std::int64_t batch, kv_heads, row_blocks;     // of all tasks
     Range key_blocks;                             // of all tasks
     std::int64_t batches, heads, rows, features;  // of the gradient: distinct ones
+    std::int64_t padding;                         // rows after these, which are 0
     std::int64_t copies;
     bool compensated;
     std::size_t copies_at, lost_at, counters_at;

@@ -9,7 +9,7 @@
 #include "accept.hpp"
 #include "dispatch.hpp"
 #include "error.hpp"
-#include "plan.hpp"
+#include "parts.hpp"
 #include "rounding.hpp"
 #include "run.hpp"
 #include "validate.hpp"
@@ -19,22 +19,13 @@ namespace {
 
 thread_local char last_error[512] = "";
 
-ForwardPlan plan_of(const hone_problem& p, const hone_forward_args& a, const Machine& machine) {
-    return plan_forward(p, a, *activation_info(p.activation), visibility_of(p), machine);
-}
-
-BackwardPlan plan_of(const hone_problem& p, const hone_backward_args& a, const Machine& machine) {
-    return plan_backward(p, a, *activation_info(p.activation), visibility_of(p), machine);
-}
-
 Machine machine_for(const hone_problem& p, const Isa& isa) {
     return {thread_count(p.threads), p.dtype == HONE_FLOAT64 ? isa.f64.tuning : isa.f32.tuning};
 }
 
 // The workspace may start anywhere; its first aligned byte is used.
-template <class Plan>
-std::size_t needed_bytes(const Plan& plan) {
-    return plan.bytes + kAlignment - 1;
+std::size_t needed_bytes(std::size_t bytes) {
+    return bytes + kAlignment - 1;
 }
 
 std::byte* align(void* workspace) {
@@ -47,34 +38,33 @@ struct Free {
 };
 
 // A call whose memory has not been checked yet.
-template <class Args, class Plan>
+template <class Args>
 struct Prepared {
     hone_problem problem;
     Args args;
     const Isa* isa;
-    Plan plan;
 };
 
-// Takes the caller's structs, validates their shapes, chooses the ISA, and plans.
-template <class Args, class Plan>
-hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Args, Plan>* call) {
+// Takes the caller's structs, validates their shapes, and chooses the ISA.
+template <class Args>
+hone_status prepare(const hone_problem* problem, const Args* args, Prepared<Args>* call) {
     hone_status status;
     if ((status = accept(problem, &call->problem)) || (status = accept(args, &call->args)) ||
-        (status = validate_shapes(call->problem, call->args)) ||
-        (status = choose_isa(call->problem.isa, &call->isa)))
+        (status = validate_shapes(call->problem, call->args)))
         return status;
-    call->plan = plan_of(call->problem, call->args, machine_for(call->problem, *call->isa));
-    return HONE_OK;
+    return choose_isa(call->problem.isa, &call->isa);
 }
 
-template <class Plan, class Args>
+template <class Args>
 hone_status call(const hone_problem* problem, const Args* args) {
     const Rounding rounding;
-    Prepared<Args, Plan> call;
-    if (const hone_status status = prepare(problem, args, &call); status != HONE_OK) return status;
-    const std::size_t needed = needed_bytes(call.plan);
-    if (const hone_status status = validate_memory(call.problem, call.args, needed); status != HONE_OK)
-        return status;
+    Prepared<Args> call;
+    hone_status status;
+    if ((status = prepare(problem, args, &call)) || (status = validate_extents(call.problem))) return status;
+    const Machine machine = machine_for(call.problem, *call.isa);
+    const CallPlan<Args> plan = plan_call(call.problem, call.args, machine);
+    const std::size_t needed = needed_bytes(plan.bytes);
+    if ((status = validate_memory(call.problem, call.args, needed))) return status;
     std::unique_ptr<void, Free> own;
     void* workspace = call.args.workspace;
     if (!workspace) {
@@ -83,20 +73,23 @@ hone_status call(const hone_problem* problem, const Args* args) {
         workspace = own.get();
     }
     if (call.problem.dtype == HONE_FLOAT64)
-        run(call_of<double>(call.plan, call.problem, call.args, align(workspace)), call.isa->f64);
+        run(plan, call.problem, call.args, machine, call.isa->f64, align(workspace));
     else
-        run(call_of<float>(call.plan, call.problem, call.args, align(workspace)), call.isa->f32);
+        run(plan, call.problem, call.args, machine, call.isa->f32, align(workspace));
     return HONE_OK;
 }
 
-template <class Plan, class Args>
+template <class Args>
 hone_status workspace(const hone_problem* problem, const Args* args, std::size_t* bytes) {
     if (!bytes) return fail(HONE_INVALID_ARGUMENT, "bytes: is NULL; should point to a size_t");
     const Rounding rounding;
-    Prepared<Args, Plan> call;
+    Prepared<Args> call;
     const hone_status status = prepare(problem, args, &call);
-    if (status == HONE_OK) *bytes = needed_bytes(call.plan);
-    return status;
+    if (status != HONE_OK) return status;
+    const Machine machine = machine_for(call.problem, *call.isa);
+    *bytes = needed_bytes(extents_known(call.problem) ? plan_call(call.problem, call.args, machine).bytes
+                                                      : most_bytes(call.problem, call.args, machine));
+    return HONE_OK;
 }
 
 #define HONE_ACTIVATION(ENUMERATOR, name) \
@@ -119,21 +112,21 @@ hone_status fail(hone_status status, const char* format, ...) {
 extern "C" {
 
 hone_status hone_forward(const hone_problem* problem, const hone_forward_args* args) {
-    return hone::call<hone::ForwardPlan>(problem, args);
+    return hone::call(problem, args);
 }
 
 hone_status hone_backward(const hone_problem* problem, const hone_backward_args* args) {
-    return hone::call<hone::BackwardPlan>(problem, args);
+    return hone::call(problem, args);
 }
 
 hone_status hone_forward_workspace(const hone_problem* problem, const hone_forward_args* args,
                                    size_t* bytes) {
-    return hone::workspace<hone::ForwardPlan>(problem, args, bytes);
+    return hone::workspace(problem, args, bytes);
 }
 
 hone_status hone_backward_workspace(const hone_problem* problem, const hone_backward_args* args,
                                     size_t* bytes) {
-    return hone::workspace<hone::BackwardPlan>(problem, args, bytes);
+    return hone::workspace(problem, args, bytes);
 }
 
 const char* hone_last_error(void) {

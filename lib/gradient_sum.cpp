@@ -17,18 +17,26 @@ void add(const Tiles<T>& tiles, Join join, const Addition<T>& addition) {
     tiles.add[static_cast<int>(join)](addition);
 }
 
-// to[j] = sum over i and l of from[i, j, l].
+// The sum over i and l of from[i, j, l], where j is one of `count`.
+double sum_of(const double* from, std::int64_t outer, std::int64_t count, std::int64_t inner,
+              std::int64_t j) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < outer; ++i)
+        for (std::int64_t l = 0; l < inner; ++l) sum += from[(i * count + j) * inner + l];
+    return sum;
+}
+
 template <class T>
-void sum_parts(const double* from, std::int64_t outer, std::int64_t count, std::int64_t inner, T* to) {
-    for (std::int64_t j = 0; j < count; ++j) {
-        double sum = 0;
-        for (std::int64_t i = 0; i < outer; ++i)
-            for (std::int64_t l = 0; l < inner; ++l) sum += from[(i * count + j) * inner + l];
-        to[j] = static_cast<T>(sum);
-    }
+const double* doubles_at(const BackwardCall<T>& call, std::size_t at) {
+    return reinterpret_cast<const double*>(call.workspace + at);
 }
 
 }  // namespace
+
+void clear_counters(const Accumulator& gradient, std::byte* workspace) {
+    std::fill_n(reinterpret_cast<Counter*>(workspace + gradient.counters_at), counter_count(gradient),
+                Counter());
+}
 
 template <class T>
 GradientSum<T>::GradientSum(const Accumulator& how, const Target<T>& gradient, T factor,
@@ -41,9 +49,7 @@ GradientSum<T>::GradientSum(const Accumulator& how, const Target<T>& gradient, T
       factor_(factor),
       counters_(meeting == Meeting::possible && counter_count(how) > 0
                     ? reinterpret_cast<Counter*>(workspace + how.counters_at)
-                    : nullptr) {
-    if (counters_) std::fill_n(counters_, counter_count(how), Counter());
-}
+                    : nullptr) {}
 
 template <class T>
 template <class Body>
@@ -250,22 +256,53 @@ void KeyContribution<T>::end() {
 }
 
 template <class T>
-void sum_parameter_gradients(const BackwardCall<T>& call) {
-    const Extents& n = call.n;
-    const auto* const dbias = reinterpret_cast<const double*>(call.workspace + call.dbias);
-    const auto* const dsink = reinterpret_cast<const double*>(call.workspace + call.dsink);
-    for (T* const sum : {call.gradient.shift, call.gradient.log_prior})
-        if (sum) sum_parts(dbias, n.batch, n.query_heads, count(call.block.key_blocks), sum);
-    if (call.gradient.sink) sum_parts(dsink, n.batch, group_count(n), call.query_blocks, call.gradient.sink);
+void sum_parameter_gradients(std::span<const BackwardCall<T>> parts) {
+    if (parts.empty()) return;
+    const Extents& n = parts[0].n;
+    const Gradients<T>& gradient = parts[0].gradient;
+    for (T* const dbias : {gradient.shift, gradient.log_prior})
+        for (std::int64_t head = 0; dbias && head < n.query_heads; ++head) {
+            double sum = 0;
+            for (const BackwardCall<T>& part : parts)
+                sum += sum_of(doubles_at(part, part.dbias), part.n.batch, n.query_heads,
+                              count(part.block.key_blocks), head);
+            dbias[head] = static_cast<T>(sum);
+        }
+    for (std::int64_t group = 0; gradient.sink && group < group_count(n); ++group) {
+        double sum = 0;
+        for (const BackwardCall<T>& part : parts)
+            sum +=
+                sum_of(doubles_at(part, part.dsink), part.n.batch, group_count(n), part.query_blocks, group);
+        gradient.sink[group] = static_cast<T>(sum);
+    }
 }
 
-template void sum_parameter_gradients(const BackwardCall<float>&);
-template void sum_parameter_gradients(const BackwardCall<double>&);
-template class GradientSum<float>;
-template class GradientSum<double>;
-template class QueryContribution<float>;
-template class QueryContribution<double>;
-template class KeyContribution<float>;
-template class KeyContribution<double>;
+template <class T>
+void sum_over_parts(const SumOverParts<T>& of, const Tiles<T>& tiles, std::int64_t head, Range rows,
+                    T* lost) {
+    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+        T* const to = row_of(of.sum, {0, head, row});
+        std::fill_n(to, of.features, T(0));
+        std::fill_n(lost, of.features, T(0));
+        for (const BackwardCall<T>& part : of.parts)
+            if (row < (part.*of.how).rows)
+                add(tiles, Join::compensate,
+                    {.rows = 1,
+                     .features = of.features,
+                     .from = row_of(part.gradient.*of.term, {0, head, row}),
+                     .to = to,
+                     .lost = lost});
+    }
+}
+
+#define INSTANTIATE(T)                                                                                   \
+    template void sum_parameter_gradients(std::span<const BackwardCall<T>>);                             \
+    template void sum_over_parts(const SumOverParts<T>&, const Tiles<T>&, std::int64_t, Range, T* lost); \
+    template class GradientSum<T>;                                                                       \
+    template class QueryContribution<T>;                                                                 \
+    template class KeyContribution<T>;
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
 
 }  // namespace hone

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "accumulate.hpp"
 #include "source.hpp"
@@ -14,6 +15,9 @@ namespace hone {
 
 // Whether tasks that add to one cell may run at the same time: never on one thread.
 enum class Meeting { never, possible };
+
+// Before tasks that may meet.
+void clear_counters(const Accumulator& gradient, std::byte* workspace);
 
 // Rows of a gradient that one task adds: of a query head for dq, of a kv head for dk and dv.
 template <class T>
@@ -109,8 +113,22 @@ class KeyContribution {
 };
 
 // Gradients of parameters are sums over tasks, each of which leaves its part in the workspace in double: they
-// are added up in the end, in the order of the tasks.
+// are added up in the end, in the order of the parts of the call and their tasks.
 template <class T>
-void sum_parameter_gradients(const BackwardCall<T>& call);
+void sum_parameter_gradients(std::span<const BackwardCall<T>> parts);
+
+// A gradient that is summed over the parts of a call, each of which has left its own as a tensor without
+// gaps.
+template <class T>
+struct SumOverParts {
+    std::span<const BackwardCall<T>> parts;
+    Accumulator BackwardCall<T>::*how;
+    Target<T> Gradients<T>::*term;
+    Target<T> sum;
+    std::int64_t heads, rows, features;  // of the sum: distinct ones
+};
+// Sums rows of a head; `lost` has room for a row.
+template <class T>
+void sum_over_parts(const SumOverParts<T>& of, const Tiles<T>& tiles, std::int64_t head, Range rows, T* lost);
 
 }  // namespace hone

@@ -2,12 +2,23 @@
 #include "operands.hpp"
 
 #include <algorithm>
+#include <array>
+
+#include "entries.hpp"
 
 namespace hone {
 namespace {
 
 std::int64_t magnitude(std::int64_t x) {
     return x < 0 ? -x : x;
+}
+
+// Ragged tensors have no batch axis.
+Operand operand(const char* name, const hone_const_tensor& tensor, const std::array<std::int64_t, 4>& extents,
+                bool ragged, std::int64_t element) {
+    Operand t = {name, tensor, {extents[0], extents[1], extents[2]}, extents[3], element};
+    if (ragged) t.tensor.batch_stride = 0;
+    return t;
 }
 
 }  // namespace
@@ -39,17 +50,19 @@ Footprint Operand::footprint() const {
 
 Operand query_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                       std::int64_t features) {
-    return {name, tensor, {p.batch, p.query_heads, p.queries}, features, element_size(p)};
+    return operand(name, tensor, {query_batches(p), p.query_heads, query_rows(p), features},
+                   ragged_queries(p), element_size(p));
 }
 
 Operand key_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,
                     std::int64_t features) {
-    return {name, tensor, {p.batch, p.kv_heads, p.keys}, features, element_size(p)};
+    return operand(name, tensor, {key_batches(p), p.kv_heads, key_rows(p), features}, ragged_keys(p),
+                   element_size(p));
 }
 
 Sizes sizes_of(const hone_problem& p, const hone_activation_info& info) {
     const std::int64_t groups = p.query_heads / group_heads(p, info), size = element_size(p);
-    return {p.query_heads * size, groups * size, p.batch * groups * p.queries * size};
+    return {p.query_heads * size, groups * size, query_batches(p) * groups * query_rows(p) * size};
 }
 
 Span dense(const char* name, const void* data, std::uint64_t bytes) {

@@ -5,6 +5,7 @@
 
 #include "balance.hpp"
 #include "operands.hpp"
+#include "regions.hpp"
 #include "schedule.hpp"
 #include "tiles.hpp"
 #include "wait.hpp"
@@ -18,30 +19,6 @@ constexpr std::int64_t kQueryBlock = 256;
 constexpr std::int64_t kRowConstants = sizeof(RowConstants<double>) / sizeof(double);
 static_assert(sizeof(RowConstants<float>) == kRowConstants * sizeof(float));
 static_assert(sizeof(RowState<float>) == sizeof(RowState<double>));
-
-// Hands out aligned regions of memory, one after the other.
-class Regions {
-  public:
-    std::size_t take(std::int64_t count, std::size_t element) {
-        const std::size_t at = bytes_;
-        std::size_t size = 0, end = 0;
-        if (__builtin_mul_overflow(static_cast<std::size_t>(count), element, &size) || size > kTooMuch ||
-            __builtin_add_overflow(bytes_, (size + kAlignment - 1) / kAlignment * kAlignment, &end))
-            end = kTooMuch;
-        bytes_ = std::min(end, kTooMuch);
-        return at;
-    }
-    // The same as an offset in elements.
-    std::int64_t take_elements(std::int64_t count, std::size_t element) {
-        return static_cast<std::int64_t>(take(count, element) / element);
-    }
-    std::size_t bytes() const { return bytes_; }
-
-  private:
-    // What no allocation can give, for sizes that 64 bits cannot hold.
-    static constexpr std::size_t kTooMuch = std::size_t{1} << 62;
-    std::size_t bytes_ = 0;
-};
 
 Extents extents_of(const hone_problem& p, const hone_activation_info& info) {
     Extents n = {};
@@ -95,7 +72,8 @@ Blocks blocks_for(const Shape& s, std::int64_t rows, std::int64_t keys, const Tu
     return b;
 }
 
-// How the work is cut.
+}  // namespace
+
 ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
                         const Visibility& visibility, const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
@@ -130,12 +108,8 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     return plan;
 }
 
-}  // namespace
-
-ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
-                         const Visibility& visibility, const Machine& machine) {
+void lay_out(ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a, const Tuning& tuning) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    ForwardPlan plan = cut_forward(p, a, info, visibility, machine);
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
     const std::int64_t rows = row_count(n), key_blocks = count(block.key_blocks);
@@ -148,7 +122,7 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     plan.packed_v = regions.take(count(plan.distinct_v) * packed_keys * block.value_width, element);
     plan.v_non_finite =
         regions.take(shares ? count(plan.distinct_v) * key_blocks * slices_of_block(block) : 0, 1);
-    plan.head_lse = regions.take(info.joint ? n.batch * n.query_heads * n.queries : 0, element);
+    plan.head_lse = regions.take(plan.joint ? n.batch * n.query_heads * n.queries : 0, element);
     const std::int64_t partials = is_split ? n.batch * n.kv_heads * plan.splits * rows : 0;
     plan.partial_state = regions.take(partials, sizeof(RowState<double>));
     plan.partial_o = regions.take(partials * block.value_width, element);
@@ -165,11 +139,10 @@ ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, cons
     at.lost = region(joins ? block.rows * block.value_width : is_split ? block.value_width : 0);
     at.packed_k = region(owns ? block.keys * n.key_dim : 0);
     at.packed_v = region(owns ? block.keys * block.value_width : 0);
-    at.transposed = region(in_place ? round_up(rows, machine.tuning.panel) * (n.key_dim + block.keys) : 0);
+    at.transposed = region(in_place ? round_up(rows, tuning.panel) * (n.key_dim + block.keys) : 0);
     plan.scratch_bytes = scratch.bytes();
     plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
     plan.bytes = regions.bytes();
-    return plan;
 }
 
 namespace {
@@ -203,6 +176,8 @@ BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_a
     return s;
 }
 
+}  // namespace
+
 BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
                           const hone_activation_info& info, const Visibility& visibility,
                           const Machine& machine) {
@@ -229,13 +204,8 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
     return plan;
 }
 
-}  // namespace
-
-BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
-                           const hone_activation_info& info, const Visibility& visibility,
-                           const Machine& machine) {
+void lay_out(BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a, const Tuning& tuning) {
     const auto element = static_cast<std::size_t>(element_size(p));
-    BackwardPlan plan = cut_backward(p, a, info, visibility, machine);
     const Extents& n = plan.n;
     Regions regions;
     plan.row_constants = regions.take(n.batch * n.query_heads * n.queries * kRowConstants, element);
@@ -252,11 +222,10 @@ BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
     }
     plan.counters = regions.take(plan.threads > 1 ? BackwardSchedule(plan).counters() : 0, sizeof(Counter));
     Regions scratch;
-    plan.scratch = backward_scratch(plan, a, machine.tuning, element, scratch);
+    plan.scratch = backward_scratch(plan, a, tuning, element, scratch);
     plan.scratch_bytes = scratch.bytes();
     plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
     plan.bytes = regions.bytes();
-    return plan;
 }
 
 }  // namespace hone

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "accumulate.hpp"
+#include "regions.hpp"
 #include "shape.hpp"
 #include "source.hpp"
 #include "tuning.hpp"
@@ -20,9 +21,6 @@ struct Machine {
     int threads;
     const Tuning& tuning;
 };
-
-// Offsets in the workspace are in bytes; it is aligned to kAlignment.
-inline constexpr std::size_t kAlignment = 64;
 
 // How products read k and v.
 enum class Reading {
@@ -43,6 +41,7 @@ struct ForwardScratch {
 
 struct ForwardPlan : Shape {
     int activation;
+    std::int64_t padding;  // queries after these, whose o is 0
     Reading reading;
     bool joint;                            // heads are joined under one normaliser
     DistinctHeads distinct_k, distinct_v;  // those that are packed
@@ -92,10 +91,14 @@ struct BackwardPlan : Shape {
     std::size_t bytes;
 };
 
-ForwardPlan plan_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
-                         const Visibility& visibility, const Machine& machine);
-BackwardPlan plan_backward(const hone_problem& p, const hone_backward_args& a,
-                           const hone_activation_info& info, const Visibility& visibility,
-                           const Machine& machine);
+// How the work of batch entries that have the same extents is cut, with no memory yet,
+ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
+                        const Visibility& visibility, const Machine& machine);
+BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
+                          const hone_activation_info& info, const Visibility& visibility,
+                          const Machine& machine);
+// and what lies where in the workspace: the scratch of threads is last.
+void lay_out(ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a, const Tuning& tuning);
+void lay_out(BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a, const Tuning& tuning);
 
 }  // namespace hone

@@ -6,13 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <type_traits>
+#include <new>
 
 #include "crowding.hpp"
 #include "gradient_sum.hpp"
 #include "rounding.hpp"
-#include "schedule.hpp"
+#include "runs.hpp"
 
 namespace hone {
 namespace {
@@ -30,153 +29,122 @@ bool shows_speed(Work work) {
     return work == Work::attend || work == Work::key_block;
 }
 
+// The scratch of a thread.
+template <class T, class Call>
+T* scratch_of(const Call& call, int thread) {
+    return reinterpret_cast<T*>(call.workspace + call.scratch_at + thread * call.scratch_bytes);
+}
+
+template <class T, class Call>
+void run_one(const Call& call, const Tiles<T>& tiles, const Task& task, int thread) {
+    run_task(call, tiles, task, scratch_of<T>(call, thread));
+}
+
 // Takes tasks in their order, so that what a task waits for has been taken before, and returns the least time
 // for a multiply-add that one of them took.
-template <class Schedule, class Body>
-double run_share(const Schedule& schedule, std::atomic<std::int64_t>& next, Counter* counters, Body& body) {
+template <class T, class Call>
+double run_share(const MergedSchedule<Call>& schedule, std::atomic<std::int64_t>& next,
+                 const Tiles<T>& tiles) {
     const Rounding rounding;
     double least = 1;
     for (std::int64_t i, tasks = schedule.tasks();
          (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-        const Task task = schedule.task(i);
+        const auto [call, task] = schedule.task(i);
+        auto* const counters = reinterpret_cast<Counter*>(call.workspace + call.counters);
         for (const Wait& wait : task.waits)
             if (wait.value > 0) wait_for(counters[wait.counter], wait.value);
         const auto begun = Crowding::Clock::now();
-        body(task, omp_get_thread_num());
+        run_one(call, tiles, task, omp_get_thread_num());
         if (task.advances >= 0) advance(counters[task.advances]);
         const Crowding::Seconds time = Crowding::Clock::now() - begun;
-        if (shows_speed(task.work)) least = std::min(least, time.count() / schedule.cost(task));
+        if (shows_speed(task.work)) least = std::min(least, time.count() / schedule_of(call).cost(task));
     }
     return least;
 }
 
-// Calls body(task, thread) for each task of the schedule, in one parallel region.
-template <class Schedule, class Body>
-void run_tasks(const Schedule& schedule, int threads, Counter* counters, Body body) {
+// Runs all tasks, in one parallel region.
+template <class T, class Call>
+void run_tasks(const MergedSchedule<Call>& schedule, int threads, const Tiles<T>& tiles) {
     const double cost = threads > 1 ? schedule.total_cost(Crowding::kShortCost) : 0;
     const bool is_short = cost < Crowding::kShortCost;
+    if (threads > 1)
+        for (const Call& call : schedule.parts()) clear_counters(call);
     if (threads == 1 || forked || (is_short && crowding.crowded(Crowding::Clock::now()))) {
-        for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) body(schedule.task(i), 0);
+        for (std::int64_t i = 0, tasks = schedule.tasks(); i < tasks; ++i) {
+            const auto [call, task] = schedule.task(i);
+            run_one(call, tiles, task, 0);
+        }
         return;
     }
-    std::fill_n(counters, schedule.counters(), Counter());
     std::atomic<std::int64_t> next{0};
     double least = 1;
     const auto begun = Crowding::Clock::now();
 #pragma omp parallel num_threads(threads) reduction(min : least)
-    least = std::min(least, run_share(schedule, next, counters, body));
+    least = std::min(least, run_share(schedule, next, tiles));
     const auto end = Crowding::Clock::now();
     if (is_short) crowding.called(end, end - begun, Crowding::Seconds(cost * least));
 }
 
+// What is left to do when all tasks are done.
+template <class T>
+void end_call(std::span<const ForwardCall<T>>) {}
+template <class T>
+void end_call(std::span<const BackwardCall<T>> parts) {
+    sum_parameter_gradients(parts);
+}
+
+// The call of a part, which begins at `own` in the workspace.
 template <class T, class Args>
-Parameters<T> parameters(const hone_problem& p, const Args& a) {
-    const double scale = p.scale != 0 ? p.scale : 1 / std::sqrt(static_cast<double>(p.key_dim));
-    return {static_cast<const T*>(a.sink),
-            static_cast<const T*>(a.log_prior),
-            static_cast<const T*>(a.shift),
-            static_cast<T>(scale),
-            p.softmax_n,
-            p.weight};
+auto call_of_part(const Part<Args>& part, const CallPlan<Args>& plan, std::byte* workspace, std::size_t own) {
+    auto call = call_of<T>(part.plan, part.problem, part.args, workspace + own);
+    call.scratch_at = plan.scratch_at - own, call.scratch_bytes = plan.scratch_bytes;
+    call.lse.head_stride = part.lse_stride;
+    return call;
 }
 
-// The scratch of a thread.
-template <class Call>
-auto scratch_of(const Call& call, int thread) {
-    using T = std::remove_const_t<std::remove_pointer_t<decltype(call.lse)>>;
-    return reinterpret_cast<T*>(call.workspace + call.scratch_at + thread * call.scratch_bytes);
-}
-
-// The tasks of one forward call.
 template <class T>
-void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, const Task& task, T* scratch) {
-    const ForwardSchedule schedule(call);
-    switch (task.work) {
-        case Work::pack_keys:
-            return tiles.pack_keys(call, task.head, task.index);
-        case Work::pack_values:
-            return tiles.pack_values(call, task.head, task.index);
-        case Work::attend:
-            return tiles.attend(call, {task.batch, task.head, task.index, task.split}, scratch);
-        case Work::join_splits:
-            for (std::int64_t row = task.index; row < schedule.joined_rows(task).end; ++row)
-                tiles.join_splits(call, {task.batch, task.head, row}, scratch);
-            return;
-        default:
-            return tiles.join_heads(call, {task.batch, task.head, schedule.joined_queries(task)});
-    }
+void place_terms(ForwardCall<T>&, const Part<hone_forward_args>&, const SummedOverParts&) {}
+// Gradients that are summed over parts lie in the part's workspace first.
+template <class T>
+void place_terms(BackwardCall<T>& call, const Part<hone_backward_args>& part, const SummedOverParts& summed) {
+    Target<T>* const terms[] = {&call.gradient.q, &call.gradient.k, &call.gradient.v};
+    for (int i = 0; i < 3; ++i)
+        if (summed.of[i]) terms[i]->data = reinterpret_cast<T*>(call.workspace + part.summed_at[i]);
 }
 
-// The tasks of one backward call.
 template <class T>
-class BackwardTasks {
-  public:
-    BackwardTasks(const BackwardCall<T>& call, const Tiles<T>& tiles)
-        : call_(call),
-          schedule_(call),
-          tiles_(tiles),
-          dq_(call.dq, call.gradient.q, call.parameter.scale, tiles, call.workspace, meeting()),
-          dk_(call.dk, call.gradient.k, call.parameter.scale, tiles, call.workspace, meeting()),
-          dv_(call.dv, call.gradient.v, T(1), tiles, call.workspace, meeting()) {}
-
-    void run(const Task& task, T* scratch) {
-        if (task.work == Work::row_constants)
-            row_constants(task);
-        else if (task.work == Work::key_block)
-            key_block({task.batch, task.head, task.index}, scratch);
-        else
-            finish(schedule_.finish(task.index));
-    }
-
-  private:
-    Meeting meeting() const { return call_.threads > 1 ? Meeting::possible : Meeting::never; }
-
-    void row_constants(const Task& task) {
-        const Range groups = schedule_.groups(task);
-        for (std::int64_t group = groups.begin; group < groups.end; ++group)
-            tiles_.row_constants(call_, {task.batch, group, schedule_.queries(task)});
-    }
-
-    void key_block(const KeyBlockTask& task, T* scratch) {
-        const BackwardScratch& at = call_.scratch;
-        const Blocks& block = call_.block;
-        tiles_.backward_begin(call_, task, scratch);
-        QueryContribution<T> dq(dq_, call_, tiles_, task, scratch);
-        KeyContribution<T> dk(dk_, call_, tiles_, task,
-                              {scratch + at.dk, scratch + at.dk_sums, block.key_width});
-        KeyContribution<T> dv(dv_, call_, tiles_, task,
-                              {scratch + at.dv, scratch + at.dv_sums, block.value_width});
-        for_steps(call_, task.key_block, [&](std::int64_t row_block) {
-            tiles_.backward_step(call_, task, row_block, scratch);
-            dq.add_step(row_block);
-            dk.add_step(row_block);
-            dv.add_step(row_block);
-        });
-        dq.end();
-        dk.end();
-        dv.end();
-        tiles_.backward_end(call_, task, scratch);
-    }
-
-    void finish(const BackwardSchedule::Finish& task) {
-        const Accumulator& how = *task.gradient;
-        const GradientSum<T>& sum = &how == &call_.dq ? dq_ : &how == &call_.dk ? dk_ : dv_;
-        for (Range rows = {task.rows.begin, 0}; rows.begin < task.rows.end; rows.begin = rows.end) {
-            const Range key_blocks = schedule_.contributing(how, task.head, rows.begin);
-            const std::int64_t terms = contributions(how, key_blocks);
-            rows.end = rows.begin + 1;
-            while (rows.end < task.rows.end &&
-                   contributions(how, schedule_.contributing(how, task.head, rows.end)) == terms)
-                ++rows.end;
-            sum.finish({task.batch, task.head, rows, terms});
+void sum_parts(std::span<const ForwardCall<T>>, const hone_problem&, const hone_forward_args&,
+               const Tiles<T>&) {}
+// In a region of its own: it is seldom that there is anything to do.
+template <class T>
+void sum_parts(std::span<const BackwardCall<T>> parts, const hone_problem& p, const hone_backward_args& a,
+               const Tiles<T>& tiles) {
+    using Call = BackwardCall<T>;
+    const SummedOverParts summed = summed_over_parts(p, a);
+    const hone_tensor* const tensors[] = {&a.dq, &a.dk, &a.dv};
+    Accumulator Call::*const hows[] = {&Call::dq, &Call::dk, &Call::dv};
+    Target<T> Gradients<T>::*const terms[] = {&Gradients<T>::q, &Gradients<T>::k, &Gradients<T>::v};
+    for (int i = 0; i < 3; ++i) {
+        if (!summed.of[i]) continue;
+        const std::int64_t rows = i == 0 ? query_rows(p) : key_rows(p);
+        const SumOverParts<T> sum = {
+            parts,
+            hows[i],
+            terms[i],
+            target_of<T>(*tensors[i]),
+            distinct_along(tensors[i]->head_stride == 0, i == 0 ? p.query_heads : p.kv_heads),
+            distinct_along(tensors[i]->row_stride == 0, rows),
+            i == 2 ? p.value_dim : p.key_dim};
+        const std::int64_t blocks = blocks_of(sum.rows, kFinishRows);
+#pragma omp parallel for num_threads(forked ? 1 : parts[0].threads)
+        for (std::int64_t n = 0; n < sum.heads * blocks; ++n) {
+            const Rounding rounding;
+            const std::int64_t first = n % blocks * kFinishRows;
+            sum_over_parts(sum, tiles, n / blocks, {first, smaller(first + kFinishRows, sum.rows)},
+                           scratch_of<T>(parts[0], omp_get_thread_num()));
         }
     }
-
-    const BackwardCall<T>& call_;
-    const BackwardSchedule schedule_;
-    const Tiles<T>& tiles_;
-    const GradientSum<T> dq_, dk_, dv_;
-};
+}
 
 }  // namespace
 
@@ -186,60 +154,47 @@ int thread_count(int wanted) {
     return std::min(wanted > 0 ? wanted : omp_get_max_threads(), most);
 }
 
-template <class T>
-ForwardCall<T> call_of(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
-                       std::byte* workspace) {
-    return {plan,
-            parameters<T>(p, a),
-            {},
-            source_of<T>(a.q),
-            source_of<T>(a.k),
-            source_of<T>(a.v),
-            target_of<T>(a.o),
-            static_cast<T*>(a.lse),
-            workspace};
+template <class T, class Args>
+void run(const CallPlan<Args>& plan, const hone_problem& p, const Args& a, const Machine& machine,
+         const Tiles<T>& tiles, std::byte* workspace) {
+    using Call = decltype(call_of<T>(plan.plain.plan, p, a, workspace));
+    auto* const calls = reinterpret_cast<Call*>(workspace + plan.parts_at);
+    auto* const runs = reinterpret_cast<Run*>(workspace + plan.runs_at);
+    const bool differ = entries_differ(p);
+    const Parts<Args> parts(p, a, machine);
+    std::size_t own = plan.own_at;
+    Run* run = runs;
+    for (std::int64_t i = 0; i < plan.parts; ++i) {
+        const Part<Args> part = differ ? parts.part(i) : plan.plain;
+        Call* const call = new (calls + i) Call(call_of_part<T>(part, plan, workspace, own));
+        place_terms(*call, part, summed_over_parts(p, a));
+        own += part.own_bytes;
+        if (differ)
+            run += runs_of(*call, i, run);
+        else
+            *run++ = only_run(schedule_of(*call).tasks());
+    }
+    if (differ) order({runs, run}, plan.threads);
+    const std::span<const Call> all(calls, static_cast<std::size_t>(plan.parts));
+    run_tasks(MergedSchedule<Call>(all, {runs, run}), plan.threads, tiles);
+    end_call<T>(all);
+    sum_parts<T>(all, p, a, tiles);
 }
 
-template <class T>
-BackwardCall<T> call_of(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
-                        std::byte* workspace) {
-    return {plan,
-            parameters<T>(p, a),
-            {},
-            source_of<T>(a.q),
-            source_of<T>(a.k),
-            source_of<T>(a.v),
-            source_of<T>(a.o),
-            source_of<T>(a.dout),
-            static_cast<const T*>(a.lse),
-            static_cast<const T*>(a.dlse),
-            {target_of<T>(a.dq), target_of<T>(a.dk), target_of<T>(a.dv), static_cast<T*>(a.dsink),
-             static_cast<T*>(a.dlog_prior), static_cast<T*>(a.dshift)},
-            workspace};
+template <class T, class Call>
+void run_alone(const Call& call, const Tiles<T>& tiles) {
+    const Run run = only_run(schedule_of(call).tasks());
+    run_tasks(MergedSchedule<Call>({&call, 1}, {&run, 1}), call.threads, tiles);
+    end_call<T>(std::span<const Call>(&call, 1));
 }
 
-template <class T>
-void run(const ForwardCall<T>& call, const Tiles<T>& tiles) {
-    run_tasks(ForwardSchedule(call), call.threads, reinterpret_cast<Counter*>(call.workspace + call.counters),
-              [&](const Task& task, int thread) { run_task(call, tiles, task, scratch_of(call, thread)); });
-}
-
-template <class T>
-void run(const BackwardCall<T>& call, const Tiles<T>& tiles) {
-    BackwardTasks<T> tasks(call, tiles);
-    run_tasks(BackwardSchedule(call), call.threads,
-              reinterpret_cast<Counter*>(call.workspace + call.counters),
-              [&](const Task& task, int thread) { tasks.run(task, scratch_of(call, thread)); });
-    sum_parameter_gradients(call);
-}
-
-#define INSTANTIATE(T)                                                                                    \
-    template ForwardCall<T> call_of(const ForwardPlan&, const hone_problem&, const hone_forward_args&,    \
-                                    std::byte*);                                                          \
-    template BackwardCall<T> call_of(const BackwardPlan&, const hone_problem&, const hone_backward_args&, \
-                                     std::byte*);                                                         \
-    template void run(const ForwardCall<T>&, const Tiles<T>&);                                            \
-    template void run(const BackwardCall<T>&, const Tiles<T>&);
+#define INSTANTIATE(T)                                                                                     \
+    template void run(const CallPlan<hone_forward_args>&, const hone_problem&, const hone_forward_args&,   \
+                      const Machine&, const Tiles<T>&, std::byte*);                                        \
+    template void run(const CallPlan<hone_backward_args>&, const hone_problem&, const hone_backward_args&, \
+                      const Machine&, const Tiles<T>&, std::byte*);                                        \
+    template void run_alone(const ForwardCall<T>&, const Tiles<T>&);                                       \
+    template void run_alone(const BackwardCall<T>&, const Tiles<T>&);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

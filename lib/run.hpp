@@ -1,9 +1,9 @@
-// run.hpp: carries out a plan: the schedule's tasks, on threads. The only OpenMP in the library.
+// run.hpp: carries out a plan: the tasks of a call, on threads. The only OpenMP in the library.
 #pragma once
 
 #include <cstddef>
 
-#include "tiles.hpp"
+#include "tasks.hpp"
 
 namespace hone {
 
@@ -11,17 +11,13 @@ namespace hone {
 // the number of CPUs, whichever is more.
 int thread_count(int wanted);
 
-// The plan with its pointers. `workspace` is aligned and holds the plan's bytes.
-template <class T>
-ForwardCall<T> call_of(const ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a,
-                       std::byte* workspace);
-template <class T>
-BackwardCall<T> call_of(const BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a,
-                        std::byte* workspace);
+// A call whose plan is for this machine. `workspace` is aligned and holds the plan's bytes.
+template <class T, class Args>
+void run(const CallPlan<Args>& plan, const hone_problem& p, const Args& a, const Machine& machine,
+         const Tiles<T>& tiles, std::byte* workspace);
 
-template <class T>
-void run(const ForwardCall<T>& call, const Tiles<T>& tiles);
-template <class T>
-void run(const BackwardCall<T>& call, const Tiles<T>& tiles);
+// A part of a call that is all of it.
+template <class T, class Call>
+void run_alone(const Call& call, const Tiles<T>& tiles);
 
 }  // namespace hone

@@ -11,9 +11,6 @@ namespace {
 // activation, or through its derivative.
 constexpr double kRead = 8, kActivate = 16, kDifferentiate = 24;
 
-// Rows of a finish task.
-constexpr std::int64_t kFinishRows = 256;
-
 }  // namespace
 
 std::int64_t ForwardSchedule::distinct() const {
@@ -46,7 +43,7 @@ std::int64_t ForwardSchedule::group_joins() const {
 
 std::int64_t ForwardSchedule::tasks() const {
     return pack_tasks() + heads() * (attend_tasks() + head_joins()) +
-           plan_.n.batch * group_count(plan_.n) * group_joins();
+           plan_.n.batch * (group_count(plan_.n) * group_joins() + plan_.n.query_heads * clear_tasks());
 }
 
 // Of each distinct head that is packed, of the splits of each head, of each batch entry.
@@ -60,7 +57,10 @@ Task ForwardSchedule::task(std::int64_t i) const {
     const std::int64_t attends = heads() * attend_tasks(), joins = heads() * head_joins();
     if (i < attends) return attend_task(i);
     i -= attends;
-    return i < joins ? join_splits_task(i) : join_heads_task(i - joins);
+    if (i < joins) return join_splits_task(i);
+    i -= joins;
+    const std::int64_t groups = plan_.n.batch * group_count(plan_.n) * group_joins();
+    return i < groups ? join_heads_task(i) : clear_task(i - groups);
 }
 
 Task ForwardSchedule::pack_task(std::int64_t i) const {
@@ -106,6 +106,20 @@ Task ForwardSchedule::join_heads_task(std::int64_t i) const {
             -1};
 }
 
+std::int64_t ForwardSchedule::clear_tasks() const {
+    return blocks_of(plan_.padding, kFinishRows);
+}
+
+Task ForwardSchedule::clear_task(std::int64_t i) const {
+    const std::int64_t at = i / clear_tasks();
+    const std::int64_t query = plan_.n.queries + i % clear_tasks() * kFinishRows;
+    return {Work::clear, at / plan_.n.query_heads, at % plan_.n.query_heads, query, 0, {}, -1};
+}
+
+Range ForwardSchedule::cleared_queries(const Task& task) const {
+    return {task.index, smaller(task.index + kFinishRows, plan_.n.queries + plan_.padding)};
+}
+
 Range ForwardSchedule::joined_rows(const Task& task) const {
     return {task.index, smaller(task.index + join_rows(), row_count(plan_.n))};
 }
@@ -127,6 +141,8 @@ double ForwardSchedule::cost(const Task& task) const {
             return kRead * static_cast<double>(count(joined_rows(task)) * plan_.splits) * value_dim;
         case Work::join_heads:
             return kRead * static_cast<double>(count(joined_queries(task)) * n.group_heads) * value_dim;
+        case Work::clear:
+            return kRead * static_cast<double>(count(cleared_queries(task))) * value_dim;
         default:
             return attend_cost(task);
     }
@@ -226,13 +242,13 @@ Range BackwardSchedule::contributing(const Accumulator& gradient, std::int64_t h
         return contains(block.key_blocks, key_block) && row < plan_.keys.end ? Range{key_block, key_block + 1}
                                                                              : Range{0, 0};
     }
-    if (block.row_blocks == 0) return {0, 0};
+    if (row >= gradient.rows) return {0, 0};
     const std::int64_t in_group = gradient.sums.heads ? 0 : head % plan_.n.heads_per_kv;
     return key_blocks_seen(plan_, (row * plan_.n.heads_per_kv + in_group) / block.rows);
 }
 
 BackwardSchedule::Unfinished BackwardSchedule::unfinished(const Accumulator& gradient) const {
-    const std::int64_t rows = gradient.rows;
+    const std::int64_t rows = gradient.rows + gradient.padding;
     if (!gradient.wanted || gradient.batches * gradient.heads == 0) return {0, 0, 0};
     if (gradient.copies > 1 || empty(plan_.block.key_blocks)) return {rows, rows, rows};
     if (gradient.sums.rows) return {0, rows, rows};
@@ -240,8 +256,8 @@ BackwardSchedule::Unfinished BackwardSchedule::unfinished(const Accumulator& gra
         return {plan_.block.key_blocks.begin * plan_.block.keys, plan_.keys.end, rows};
     const std::int64_t heads = plan_.n.heads_per_kv, block = plan_.block.rows;
     const Range blocks = row_blocks_seeing(plan_, plan_.keys);
-    return {smaller(blocks_of(blocks.begin * block, heads), rows), smaller(blocks.end * block / heads, rows),
-            rows};
+    return {smaller(blocks_of(blocks.begin * block, heads), gradient.rows),
+            smaller(blocks.end * block / heads, gradient.rows), rows};
 }
 
 std::int64_t BackwardSchedule::finish_tasks(const Accumulator& gradient) const {

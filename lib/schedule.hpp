@@ -18,6 +18,7 @@ enum class Work {
     join_heads,     // queries of a head group from `index` on
     row_constants,  // queries of a batch entry from `index` on, head groups from `head` on
     key_block,      // key block `index` of a kv head, with all blocks of rows that see it
+    clear,          // rows of o after the queries of a batch entry and head, from `index` on
     finish,         // rows of a gradient: `index` of finish()
 };
 
@@ -40,6 +41,18 @@ inline constexpr std::int64_t kPanelRows = 3;
 // many queries.
 inline constexpr std::int64_t kJoinPartials = 64, kJoinQueries = 64;
 
+// Rows of a task that clears or finishes.
+inline constexpr std::int64_t kFinishRows = 256;
+
+// Tasks that follow one another and cost the same; first those that prepare, last those that finish what the
+// others did.
+enum class Stretch { prepare, multiply, finish };
+struct Tasks {
+    Stretch stretch;
+    std::int64_t first, count;
+    double cost;  // of one that multiplies
+};
+
 class ForwardSchedule {
   public:
     explicit ForwardSchedule(const ForwardPlan& plan) : plan_(plan) {}
@@ -50,9 +63,20 @@ class ForwardSchedule {
     // Of all attend tasks. Stops early once it is more than `enough`.
     double total_cost(double enough) const;
     std::int64_t counters() const;
-    // The rows of a join_splits task, and the queries of a join_heads task.
+    // Calls body(Tasks) for all tasks in their order.
+    template <class Body>
+    void for_tasks(Body body) const {
+        body(Tasks{Stretch::prepare, 0, pack_tasks(), 0});
+        const std::int64_t of_rows = heads() * plan_.splits;
+        std::int64_t first = pack_tasks();
+        for (std::int64_t r = 0; of_rows > 0 && r < plan_.block.row_blocks; ++r, first += of_rows)
+            body(Tasks{Stretch::multiply, first, of_rows, cost(task(first))});
+        body(Tasks{Stretch::finish, first, tasks() - first, 0});
+    }
+    // The rows of a join_splits task; the queries of one that joins heads or clears.
     Range joined_rows(const Task& task) const;
     Range joined_queries(const Task& task) const;
+    Range cleared_queries(const Task& task) const;
 
   private:
     std::int64_t heads() const { return plan_.n.batch * plan_.n.kv_heads; }
@@ -67,6 +91,8 @@ class ForwardSchedule {
     Task attend_task(std::int64_t i) const;
     Task join_splits_task(std::int64_t i) const;
     Task join_heads_task(std::int64_t i) const;
+    Task clear_task(std::int64_t i) const;
+    std::int64_t clear_tasks() const;  // of one head
     double attend_cost(const Task& task) const;
 
     const ForwardPlan& plan_;
@@ -82,6 +108,16 @@ class BackwardSchedule {
     // Of all key_block tasks. Stops early once it is more than `enough`.
     double total_cost(double enough) const;
     std::int64_t counters() const { return plan_.n.batch + 1; }
+    // As forward's. Of one batch entry, as those of several come in an order of their own.
+    template <class Body>
+    void for_tasks(Body body) const {
+        body(Tasks{Stretch::prepare, 0, row_tasks(), 0});
+        const std::int64_t heads = plan_.n.kv_heads;
+        std::int64_t first = row_tasks();
+        for (std::int64_t kb = 0; heads > 0 && kb < count(plan_.block.key_blocks); ++kb, first += heads)
+            body(Tasks{Stretch::multiply, first, heads, cost(task(first))});
+        body(Tasks{Stretch::finish, first, tasks() - first, 0});
+    }
 
     // What one block of rows costs in the task of a key block, and what it costs to add its dq.
     double step_cost(std::int64_t key_block, std::int64_t row_block) const;

@@ -85,12 +85,6 @@ inline std::int64_t row_index(const Extents& n, std::int64_t batch, const QueryH
     return (batch * n.query_heads + at.head) * n.queries + at.query;
 }
 
-// Where the value of a head group's row lies in an array [batch, head groups, queries].
-inline std::int64_t group_row_index(const Extents& n, std::int64_t batch, std::int64_t group,
-                                    std::int64_t query) {
-    return (batch * group_count(n) + group) * n.queries + query;
-}
-
 // The blocks of keys of which some of these rows see a key, and of rows that see a key of this block. The two
 // agree: row_blocks_seeing(kb) contains rb exactly where key_blocks_seen(rb) contains kb.
 inline Range key_blocks_seen(const Shape& s, std::int64_t row_block) {

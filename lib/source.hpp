@@ -24,6 +24,13 @@ struct Target {
     std::int64_t batch_stride, head_stride, row_stride;
 };
 
+// An array [batch, heads or head groups, queries] of a number for each row; null where there is none.
+template <class T>
+struct RowNumbers {
+    T* data;
+    std::int64_t batch_stride, head_stride;
+};
+
 // A row of a tensor.
 struct RowIndex {
     std::int64_t batch, head, row;
@@ -124,6 +131,11 @@ inline std::int64_t room_for_scalars(const hone_const_tensor&, std::int64_t) {
 template <class T>
 inline const T* scalars_of(const Source<T>& source, const RowIndex& at, T*) {
     return with_rows(source, at, [](const StridedRows<T>& rows) { return rows.first; });
+}
+
+template <class T>
+inline T& number_of(const RowNumbers<T>& numbers, const RowIndex& at) {
+    return numbers.data[at.batch * numbers.batch_stride + at.head * numbers.head_stride + at.row];
 }
 
 template <class T>

@@ -35,7 +35,7 @@ struct ForwardCall : ForwardPlan {
     Stages<T> stages;
     Source<T> q, k, v;
     Target<T> o;
-    T* lse;  // [batch, query_heads / group_heads, queries] or null
+    RowNumbers<T> lse;  // [batch, query_heads / group_heads, queries]
     std::byte* workspace;
 };
 
@@ -51,8 +51,8 @@ struct BackwardCall : BackwardPlan {
     Parameters<T> parameter;
     Stages<T> stages;
     Source<T> q, k, v, o, dout;
-    const T* lse;   // [batch, query_heads / group_heads, queries]
-    const T* dlse;  // the same shape, or null
+    RowNumbers<const T> lse;   // [batch, query_heads / group_heads, queries]
+    RowNumbers<const T> dlse;  // the same shape
     Gradients<T> gradient;
     std::byte* workspace;
 };

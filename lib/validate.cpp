@@ -1,111 +1,17 @@
 // validate.cpp: the checks of a call's arguments, and their sentences.
 #include "validate.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 
 #include "dispatch.hpp"
 #include "error.hpp"
 #include "operands.hpp"
+#include "validate_problem.hpp"
 
 namespace hone {
 namespace {
-
-// More than any memory holds; small multiples of it still fit into 64 bits.
-constexpr std::int64_t kMostElements = std::int64_t{1} << 48;
-
-hone_status check_extent(const char* name, std::int64_t value, std::int64_t least) {
-    if (value >= least && value <= kMostElements) return HONE_OK;
-    return fail(HONE_INVALID_ARGUMENT, "%s: is %lld; should be %lld to 2^48", name,
-                static_cast<long long>(value), static_cast<long long>(least));
-}
-
-bool too_large(std::initializer_list<std::int64_t> extents, std::int64_t most = kMostElements) {
-    __int128 product = 1;
-    for (const std::int64_t extent : extents) {
-        product *= std::max<std::int64_t>(extent, 1);
-        if (product > most) return true;
-    }
-    return false;
-}
-
-hone_status check_sizes(const hone_problem& p) {
-    struct Extent {
-        const char* name;
-        std::int64_t value, least;
-    };
-    for (const Extent& e :
-         {Extent{"batch", p.batch, 0}, Extent{"query_heads", p.query_heads, 0},
-          Extent{"kv_heads", p.kv_heads, 0}, Extent{"queries", p.queries, 0}, Extent{"keys", p.keys, 0},
-          Extent{"key_dim", p.key_dim, 1}, Extent{"value_dim", p.value_dim, 1}})
-        if (const hone_status status = check_extent(e.name, e.value, e.least); status != HONE_OK)
-            return status;
-    if (p.kv_heads == 0 && p.query_heads > 0)
-        return fail(HONE_INVALID_ARGUMENT, "kv_heads: is 0; should be 1 or more, as query_heads is %lld",
-                    static_cast<long long>(p.query_heads));
-    if (p.kv_heads > 0 && p.query_heads % p.kv_heads != 0)
-        return fail(HONE_INVALID_ARGUMENT, "query_heads: is %lld; should be a multiple of kv_heads, %lld",
-                    static_cast<long long>(p.query_heads), static_cast<long long>(p.kv_heads));
-    const std::int64_t dim = std::max(p.key_dim, p.value_dim);
-    if (too_large({p.batch, p.query_heads, p.queries, dim}))
-        return fail(HONE_INVALID_ARGUMENT,
-                    "queries: batch * query_heads * queries * dim should be at most 2^48");
-    if (too_large({p.batch, p.kv_heads, p.keys, dim}))
-        return fail(HONE_INVALID_ARGUMENT, "keys: batch * kv_heads * keys * dim should be at most 2^48");
-    if (too_large({p.batch, p.query_heads, p.queries, p.keys}, std::int64_t{1} << 60))
-        return fail(HONE_INVALID_ARGUMENT,
-                    "keys: batch * query_heads * queries * keys should be at most 2^60");
-    return HONE_OK;
-}
-
-// Whether the kernels can use the value in their own type.
-bool finite_in(std::int32_t dtype, double value) {
-    return std::isfinite(dtype == HONE_FLOAT32 ? static_cast<float>(value) : value);
-}
-
-hone_status check_options(const hone_problem& p, const hone_activation_info& info) {
-    if (p.dtype != HONE_FLOAT32 && p.dtype != HONE_FLOAT64)
-        return fail(HONE_INVALID_ARGUMENT, "dtype: is %d; should be HONE_FLOAT32 or HONE_FLOAT64", p.dtype);
-    if (p.flags & ~std::uint32_t{HONE_CAUSAL})
-        return fail(HONE_UNSUPPORTED, "flags: is %#x; this version knows HONE_CAUSAL alone", p.flags);
-    if (p.alignment < HONE_TOP_LEFT || p.alignment > HONE_BOTTOM_RIGHT)
-        return fail(HONE_INVALID_ARGUMENT, "alignment: is %d; should be HONE_TOP_LEFT or HONE_BOTTOM_RIGHT",
-                    p.alignment);
-    if (p.reserved != 0)
-        return fail(HONE_UNSUPPORTED, "problem.reserved: is %d; should be 0 in this version", p.reserved);
-    if (p.threads < 0)
-        return fail(HONE_INVALID_ARGUMENT, "threads: is %d; should be 0 (OpenMP's default) or more",
-                    p.threads);
-    if (!finite_in(p.dtype, p.scale))
-        return fail(HONE_INVALID_ARGUMENT, "scale: is %g; should be finite, 0 for 1/sqrt(key_dim)", p.scale);
-    if (info.takes_softmax_n && !(p.softmax_n > 0 && std::isfinite(p.softmax_n)))
-        return fail(HONE_INVALID_ARGUMENT, "softmax_n: is %g; should be finite and above 0, or 0 for 1",
-                    p.softmax_n);
-    if (!finite_in(p.dtype, 2 * p.weight))  // a slope has a factor of less than 2
-        return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be finite, 0 for the default", p.weight);
-    if (!info.takes_weight && p.weight != 0)
-        return fail(HONE_INVALID_ARGUMENT, "weight: is %g; should be 0, as %s takes none", p.weight,
-                    info.name);
-    if (!info.joint && p.group_heads != 0)
-        return fail(HONE_INVALID_ARGUMENT,
-                    "group_heads: is %lld; should be 0, as %s normalises each head by itself",
-                    static_cast<long long>(p.group_heads), info.name);
-    if (p.group_heads < 0 || (p.group_heads > 0 && p.query_heads % p.group_heads != 0))
-        return fail(HONE_INVALID_ARGUMENT,
-                    "group_heads: is %lld; should be a divisor of query_heads, %lld, or 0 for all",
-                    static_cast<long long>(p.group_heads), static_cast<long long>(p.query_heads));
-    return HONE_OK;
-}
-
-hone_status check_problem(const hone_problem& p) {
-    const hone_activation_info* info = activation_info(p.activation);
-    if (!info) return no_activation(p.activation);
-    if (const hone_status status = check_sizes(p); status != HONE_OK) return status;
-    return check_options(p, *info);
-}
 
 // A parameter, or its gradient, that the activation does not have.
 hone_status check_absent(const char* name, const void* pointer, const hone_activation_info& info) {
@@ -217,8 +123,8 @@ hone_status check_types(const hone_problem& p, std::initializer_list<const Opera
 }  // namespace
 
 hone_status validate_shapes(const hone_problem& p, const hone_forward_args& a) {
-    hone_status status = check_problem(p);
-    if (status != HONE_OK) return status;
+    hone_status status;
+    if ((status = check_problem(p)) || (status = check_entries(p))) return status;
     const Operands t(p, a);
     if ((status = check_types(p, {&t.q, &t.k, &t.v, &t.o})) || (status = check_strides(t.q)) ||
         (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
@@ -228,8 +134,8 @@ hone_status validate_shapes(const hone_problem& p, const hone_forward_args& a) {
 }
 
 hone_status validate_shapes(const hone_problem& p, const hone_backward_args& a) {
-    hone_status status = check_problem(p);
-    if (status != HONE_OK) return status;
+    hone_status status;
+    if ((status = check_problem(p)) || (status = check_entries(p))) return status;
     const hone_activation_info& info = *activation_info(p.activation);
     const BackwardOperands t(p, a);
     if ((status = check_types(p, {&t.q, &t.k, &t.v, &t.o, &t.dout, &t.dq, &t.dk, &t.dv})) ||
@@ -242,6 +148,10 @@ hone_status validate_shapes(const hone_problem& p, const hone_backward_args& a) 
         (!info.takes_log_prior && (status = check_absent("dlog_prior", a.dlog_prior, info))))
         return status;
     return info.takes_shift ? HONE_OK : check_absent("dshift", a.dshift, info);
+}
+
+hone_status validate_extents(const hone_problem& p) {
+    return check_integers_present(p);
 }
 
 hone_status validate_memory(const hone_problem& p, const hone_forward_args& a, std::size_t needed) {

@@ -1,4 +1,5 @@
-// visibility.hpp: which keys a query sees. Causal masks are decided here, and nowhere else.
+// visibility.hpp: which keys a query sees. Causal masks, windows and the diagonal that they share are decided
+// here, and nowhere else.
 //
 // A query sees one range of keys, and neither end of the range decreases from one query to the next. So
 // consecutive queries together see the keys from the first one's begin to the last one's end, and the queries
@@ -10,7 +11,8 @@
 
 namespace hone {
 
-// Query i sees the keys [i - before, i + beyond), clipped to [0, keys); before + beyond >= 1.
+// Query i sees the keys [i - before, i + beyond), clipped to [0, keys); before + beyond >= 1, unless both are
+// so far off that no query sees any key.
 struct Visibility {
     std::int64_t queries, keys;
     std::int64_t before, beyond;
@@ -21,10 +23,19 @@ enum class Seen { none, partly, wholly };
 
 namespace {
 
+// Of all queries of the problem, where batch entries do not differ.
 inline Visibility visibility_of(const hone_problem& p) {
-    Visibility v = {p.queries, p.keys, p.queries, p.keys};
-    const std::int64_t diagonal = p.alignment == HONE_BOTTOM_RIGHT ? p.keys - p.queries : 0;
+    constexpr std::int64_t far = std::int64_t{1} << 52;  // beyond any key; sums of it fit
+    const std::int64_t all = p.queries + p.keys;         // where a bound is that far away, there is none
+    const std::int64_t diagonal =
+        clamp(p.diagonal_shift, -far, far) + (p.alignment == HONE_BOTTOM_RIGHT ? p.keys - p.queries : 0);
+    Visibility v = {p.queries, p.keys, all, all};
     if (p.flags & HONE_CAUSAL) v.beyond = diagonal + 1;
+    if (p.flags & HONE_WINDOW) {
+        if (p.window_left >= 0) v.before = smaller(p.window_left, far) - diagonal;
+        if (p.window_right >= 0) v.beyond = smaller(v.beyond, smaller(p.window_right, far) + diagonal + 1);
+    }
+    v.before = clamp(v.before, -all, all), v.beyond = clamp(v.beyond, -all, all);
     return v;
 }
 

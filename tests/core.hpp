@@ -55,6 +55,12 @@ Tuning tuning_for(const Tiles<T>& tiles, const Setting<T>& setting) {
     return tuning;
 }
 
+template <class Plan, class Args>
+Plan laid_out(Plan plan, const hone_problem& p, const Args& args, const Tuning& tuning) {
+    lay_out(plan, p, args, tuning);
+    return plan;
+}
+
 // Calls body(plan, args) with the plan of the call.
 template <class T, class Body>
 void with_plan(Call<T>& call, const Tuning& tuning, const Visibility& visibility, Body body) {
@@ -63,10 +69,10 @@ void with_plan(Call<T>& call, const Tuning& tuning, const Visibility& visibility
     const Machine machine = {p.threads, tuning};
     if (call.direction == Direction::forward) {
         const hone_forward_args args = call.forward_args();
-        body(plan_forward(p, args, info, visibility, machine), args);
+        body(laid_out(cut_forward(p, args, info, visibility, machine), p, args, tuning), args);
     } else {
         const hone_backward_args args = call.backward_args();
-        body(plan_backward(p, args, info, visibility, machine), args);
+        body(laid_out(cut_backward(p, args, info, visibility, machine), p, args, tuning), args);
     }
 }
 
@@ -83,7 +89,7 @@ void run_core(Call<T>& call, const std::string& isa, const Setting<T>& setting) 
         planned.stages = setting.stages;
         std::thread([&] {
             const Rounding rounding;
-            run(planned, tiles);
+            run_alone(planned, tiles);
         }).join();
         EXPECT_EQ(std::count(workspace.end() - guard, workspace.end(), mark), guard) << "workspace";
     });

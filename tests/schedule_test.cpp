@@ -79,7 +79,9 @@ ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation 
     p.activation = activation;
     hone_forward_args a = {};
     a.q = a.k = a.v = hone_const(tensor()), a.o = tensor();
-    return plan_forward(p, a, info(p), shape.visibility(), machine(threads));
+    ForwardPlan plan = cut_forward(p, a, info(p), shape.visibility(), machine(threads));
+    lay_out(plan, p, a, machine(threads).tuning);
+    return plan;
 }
 
 BackwardPlan backward_plan_of(const Shape& shape, int threads) {
@@ -87,7 +89,9 @@ BackwardPlan backward_plan_of(const Shape& shape, int threads) {
     hone_backward_args a = {};
     a.q = a.k = a.v = a.o = a.dout = hone_const(tensor());
     a.dq = tensor(shape.sum_dq), a.dk = a.dv = tensor(shape.sum_dkv);
-    return plan_backward(p, a, info(p), shape.visibility(), machine(threads));
+    BackwardPlan plan = cut_backward(p, a, info(p), shape.visibility(), machine(threads));
+    lay_out(plan, p, a, machine(threads).tuning);
+    return plan;
 }
 
 // Uniform in 0.8 to 1.2.

@@ -177,8 +177,8 @@ void end_row(const ForwardCall<T>& call, std::int64_t batch, const QueryHead& at
     const RowFunctions<T>& activation = kActivations<T>[call.activation];
     const T factor = activation.factor(row.state, constant);
     scale_row(row.o, call.n.value_dim, factor, row_of(call.o, {batch, at.head, at.query}));
-    if (T* const lse = head_lse(call); lse && activation.lse)
-        lse[row_index(call.n, batch, at)] = activation.lse(row.state);
+    if (const RowNumbers<T> lse = head_lse(call); lse.data && activation.lse)
+        number_of(lse, {batch, at.head, at.query}) = activation.lse(row.state);
 }
 
 // What a split gives to a row of a kv head.

@@ -12,18 +12,18 @@ namespace {
 template <class T>
 void join_heads(const ForwardCall<T>& call, const GroupTask& task) {
     const Extents& n = call.n;
-    const T* const lse = head_lse(call);
+    const RowNumbers<T> lse = head_lse(call);
     for (std::int64_t query = task.queries.begin; query < task.queries.end; ++query) {
         const auto logits = row_logits<T>(call.parameter, task.group, n.group_heads, [&](std::int64_t head) {
-            return lse[row_index(n, task.batch, {query, head})];
+            return number_of(lse, {task.batch, head, query});
         });
         for (std::int64_t head = task.group * n.group_heads; head < (task.group + 1) * n.group_heads;
              ++head) {
             T* const o = row_of(call.o, {task.batch, head, query});
             scale_row(o, n.value_dim, static_cast<T>(logits.sum().share(logits.of_head(head))), o);
         }
-        if (call.lse)
-            call.lse[group_row_index(n, task.batch, task.group, query)] =
+        if (call.lse.data)
+            number_of(call.lse, {task.batch, task.group, query}) =
                 static_cast<T>(logits.largest() + logits.sum().value());
     }
 }

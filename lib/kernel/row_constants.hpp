@@ -58,14 +58,14 @@ template <class T>
 inline double delta_of(const BackwardCall<T>& call, std::int64_t batch, std::int64_t group,
                        std::int64_t query) {
     const Extents& n = call.n;
-    const std::int64_t i = group_row_index(n, batch, group, query);
+    const RowIndex at = {batch, group, query};
     double delta = 0;
-    if (count_seen(call.visibility, query) > 0 && call.lse[i] != -infinity<T>())
+    if (count_seen(call.visibility, query) > 0 && number_of(call.lse, at) != -infinity<T>())
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
             const T of_head = dot(call.dout, {batch, head, query}, call.o, {batch, head, query}, n.value_dim);
             if (!__builtin_isnan(of_head) || sees_any(call, batch, {query, head})) delta += of_head;
         }
-    return call.dlse ? delta - call.dlse[i] : delta;
+    return call.dlse.data ? delta - number_of(call.dlse, at) : delta;
 }
 
 template <class T>
@@ -82,7 +82,7 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
         RowLse<T> row = {};
         if (normalised) {
             delta = delta_of(call, batch, group, query);
-            const T lse = call.lse[group_row_index(n, batch, group, query)];
+            const T lse = number_of(call.lse, {batch, group, query});
             row = huge && lse != -infinity<T>() ? lse_from_scores(call, batch, group, query)
                                                 : RowLse<T>{lse, 0};
         }

@@ -47,8 +47,10 @@ inline T dot(const Source<T>& a, const RowIndex& at_a, const Source<T>& b, const
 
 // Where L of each head is left: where heads are joined, that is not yet the caller's.
 template <class T>
-inline T* head_lse(const ForwardCall<T>& call) {
-    return call.joint ? reinterpret_cast<T*>(call.workspace + call.head_lse) : call.lse;
+inline RowNumbers<T> head_lse(const ForwardCall<T>& call) {
+    if (!call.joint) return call.lse;
+    const Extents& n = call.n;
+    return {reinterpret_cast<T*>(call.workspace + call.head_lse), n.query_heads * n.queries, n.queries};
 }
 
 }  // namespace
