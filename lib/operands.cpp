@@ -13,6 +13,20 @@ std::int64_t magnitude(std::int64_t x) {
     return x < 0 ? -x : x;
 }
 
+// Whether offsets along an axis stay far inside 64 bits.
+bool fits(std::int64_t stride, std::int64_t extent) {
+    constexpr std::int64_t most = std::int64_t{1} << 56;
+    if (stride < -most || stride > most) return false;
+    return static_cast<__int128>(magnitude(stride)) * std::max<std::int64_t>(extent - 1, 0) <= most;
+}
+
+// Adds an axis; strides are in bytes.
+void add_axis(Footprint& memory, int axis, std::int64_t stride, std::int64_t extent) {
+    const std::int64_t steps = extent - 1, reach = stride * steps;
+    (reach < 0 ? memory.first : memory.last) += reach;
+    memory.axes[axis] = {magnitude(stride), steps};
+}
+
 // Ragged tensors have no batch axis.
 Operand operand(const char* name, const hone_const_tensor& tensor, const std::array<std::int64_t, 4>& extents,
                 bool ragged, std::int64_t element) {
@@ -28,24 +42,42 @@ std::int64_t element_size(const hone_problem& p) {
 }
 
 bool Operand::fits() const {
-    constexpr std::int64_t most = std::int64_t{1} << 56;
-    for (int axis = 0; axis < 3; ++axis) {
-        const std::int64_t steps = std::max<std::int64_t>(extent[axis] - 1, 0);
-        if (stride(axis) < -most || stride(axis) > most) return false;
-        if (static_cast<__int128>(magnitude(stride(axis))) * steps > most) return false;
-    }
+    for (int axis = 0; axis < 3; ++axis)
+        if (!hone::fits(stride(axis), extent[axis])) return false;
     return true;
 }
 
 Footprint Operand::footprint() const {
     if (!tensor.data || empty()) return {};
     Footprint memory = dense(name, tensor.data, features * element_size).memory;
-    for (int axis = 0; axis < 3; ++axis) {
-        const std::int64_t steps = extent[axis] - 1, reach = stride(axis) * element_size * steps;
-        (reach < 0 ? memory.first : memory.last) += reach;
-        memory.axes[axis] = {magnitude(stride(axis)) * element_size, steps};
-    }
+    for (int axis = 0; axis < 3; ++axis) add_axis(memory, axis, stride(axis) * element_size, extent[axis]);
     return memory;
+}
+
+std::int64_t MaskOperand::stride(int axis) const {
+    const std::int64_t strides[] = {mask.batch_stride, mask.head_stride, mask.query_stride, mask.key_stride};
+    return extent[axis] == 1 ? 0 : strides[axis];
+}
+
+bool MaskOperand::fits() const {
+    for (int axis = 0; axis < 4; ++axis)
+        if (!hone::fits(stride(axis), extent[axis])) return false;
+    return true;
+}
+
+Span MaskOperand::span() const {
+    Span span = dense("mask", mask.data, 1);
+    for (int axis = 0; axis < 4; ++axis)
+        if (extent[axis] == 0) return {span.name, {}};
+    for (int axis = 0; mask.data && axis < 4; ++axis) add_axis(span.memory, axis, stride(axis), extent[axis]);
+    return span;
+}
+
+MaskOperand mask_operand(const hone_problem& p, const hone_const_scores& mask) {
+    const auto extent = [](std::int64_t own, std::int64_t of_problem) { return own == 0 ? of_problem : own; };
+    return {mask,
+            {extent(mask.batch, p.batch), extent(mask.heads, p.query_heads), extent(mask.queries, p.queries),
+             extent(mask.keys, p.keys)}};
 }
 
 Operand query_operand(const char* name, const hone_problem& p, const hone_const_tensor& tensor,

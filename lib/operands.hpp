@@ -45,6 +45,18 @@ inline const hone_const_tensor& as_const(const hone_const_tensor& tensor) {
     return tensor;
 }
 
+// A mask with its extents, [batch, query_heads, queries, keys]: an axis is as long as the problem says, or
+// broadcast.
+struct MaskOperand {
+    const hone_const_scores& mask;
+    std::int64_t extent[4];
+
+    std::int64_t stride(int axis) const;
+    bool fits() const;
+    Span span() const;
+};
+MaskOperand mask_operand(const hone_problem& p, const hone_const_scores& mask);
+
 // The bytes of one element.
 std::int64_t element_size(const hone_problem& p);
 

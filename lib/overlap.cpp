@@ -28,8 +28,8 @@ class Search {
     bool reaches(int begin, int end, std::int64_t low, std::int64_t high, std::int64_t largest);
     std::int64_t divisor(int begin, int end) const;
 
-    Term terms_[6];             // the largest stride first, no two alike
-    std::int64_t largest_ = 0;  // their largest sum
+    Term terms_[2 * kMostAxes];  // the largest stride first, no two alike
+    std::int64_t largest_ = 0;   // their largest sum
     int count_ = 0, tries_ = 0;
 };
 
@@ -94,7 +94,7 @@ bool rows_meet(const Footprint& a, const Footprint& b) {
 // Two rows differ by d steps along each axis, -steps <= d <= steps. Of a pair and its mirror image one has
 // the first d that is not 0 above 0: for each axis, the pairs that differ along it first.
 bool overlaps_itself(const Footprint& footprint) {
-    std::array<Term, 3> axes = std::to_array(footprint.axes);
+    std::array<Term, kMostAxes> axes = std::to_array(footprint.axes);
     std::sort(axes.begin(), axes.end(), [](const Term& a, const Term& b) { return a.stride > b.stride; });
     for (std::size_t first = 0; first < axes.size(); ++first) {
         const auto [stride, steps] = axes[first];

@@ -5,6 +5,8 @@
 
 namespace hone {
 
+inline constexpr int kMostAxes = 4;
+
 // The memory of a tensor: rows of contiguous bytes, one at first + the sum of stride * i over the axes, for
 // each 0 <= i <= steps. Offsets stay below 2^61 bytes, as Operand::fits() grants.
 struct Footprint {
@@ -13,7 +15,7 @@ struct Footprint {
     };
     std::int64_t first, last;  // its bytes lie in [first, last)
     std::int64_t row_bytes;    // 0 where there is no memory
-    Axis axes[3];
+    Axis axes[kMostAxes];      // those that there are
 };
 
 // Whether a row of one and a row of the other meet, where [first, last) of both do.

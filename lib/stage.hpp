@@ -27,7 +27,8 @@ inline constexpr std::int64_t kMostScores = 512;
 struct ScoreRow {
     std::int64_t batch, head, query;  // head: of q
     std::int64_t first_key;
-    Range seen;  // the elements of keys that the query sees; no other may be read or written
+    Range seen;  // the elements of keys that the query may see; no other may be read or written
+    const unsigned char* mask = nullptr;  // hides elements of which the byte is 0; null: none
 };
 
 // `kept` has room for a row: `before` may leave there what before_backward needs. It is null in forward.
@@ -87,7 +88,7 @@ template <class T>
 // Whether the row sees this element and no stage hides it.
 template <class T>
 inline bool sees(const Stages<T>& stages, const ScoreRow& row, std::int64_t element) {
-    if (!contains(row.seen, element)) return false;
+    if (!contains(row.seen, element) || (row.mask && row.mask[element] == 0)) return false;
     for (int i = 0; i < stages.count; ++i)
         if (const Stage<T>& stage = stages.list[i]; stage.hides && stage.hides(stage.data, row, element))
             return false;
@@ -107,7 +108,7 @@ inline bool may_hide(const Stages<T>& stages) {
 template <class T>
 inline Range next_seen(const Stages<T>& stages, const ScoreRow& row, std::int64_t begin) {
     const Range left = common(row.seen, {begin, row.seen.end});
-    if (!may_hide(stages)) return left;
+    if (!may_hide(stages) && !row.mask) return left;
     return next_run(left, left.begin, [&](std::int64_t element) { return sees(stages, row, element); });
 }
 

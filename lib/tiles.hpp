@@ -4,6 +4,7 @@
 // Kernels are compiled with different instructions, so everything here is plain data.
 #pragma once
 
+#include "boolean_mask.hpp"
 #include "hone/hone.h"
 #include "plan.hpp"
 #include "source.hpp"
@@ -33,6 +34,7 @@ template <class T>
 struct ForwardCall : ForwardPlan {
     Parameters<T> parameter;
     Stages<T> stages;
+    BooleanMask mask;
     Source<T> q, k, v;
     Target<T> o;
     RowNumbers<T> lse;  // [batch, query_heads / group_heads, queries]
@@ -50,6 +52,7 @@ template <class T>
 struct BackwardCall : BackwardPlan {
     Parameters<T> parameter;
     Stages<T> stages;
+    BooleanMask mask;
     Source<T> q, k, v, o, dout;
     RowNumbers<const T> lse;   // [batch, query_heads / group_heads, queries]
     RowNumbers<const T> dlse;  // the same shape

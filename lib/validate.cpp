@@ -58,6 +58,25 @@ hone_status check_output(const Operand& t, const Operand* input) {
     return HONE_OK;
 }
 
+hone_status check_mask(const hone_problem& p, const hone_const_scores& mask) {
+    if (!mask.data) return HONE_OK;
+    if (mask.dtype != HONE_DTYPE_DEFAULT && mask.dtype != HONE_BOOL)
+        return fail(HONE_INVALID_ARGUMENT, "mask.dtype: is %d; should be HONE_BOOL or 0", mask.dtype);
+    bool reserved = mask.reserved_0 != 0;
+    for (const std::int64_t field : mask.reserved) reserved |= field != 0;
+    if (reserved) return fail(HONE_UNSUPPORTED, "mask.reserved: is not 0; should be 0 in this version");
+    const MaskOperand operand = mask_operand(p, mask);
+    const char* const names[] = {"batch", "heads", "queries", "keys"};
+    const char* const of_problem[] = {"batch", "query_heads", "queries", "keys"};
+    const std::int64_t extents[] = {p.batch, p.query_heads, p.queries, p.keys};
+    for (int axis = 0; axis < 4; ++axis)
+        if (operand.extent[axis] != 1 && operand.extent[axis] != extents[axis])
+            return fail(HONE_INVALID_ARGUMENT, "mask.%s: is %lld; should be %s, %lld, or 1 to broadcast",
+                        names[axis], static_cast<long long>(operand.extent[axis]), of_problem[axis],
+                        static_cast<long long>(extents[axis]));
+    return operand.fits() ? HONE_OK : fail(HONE_INVALID_ARGUMENT, "mask: its strides overflow");
+}
+
 template <class Args>
 hone_status check_workspace(const Args& a, std::size_t needed) {
     if (!a.workspace || a.workspace_bytes >= needed) return HONE_OK;
@@ -128,7 +147,7 @@ hone_status validate_shapes(const hone_problem& p, const hone_forward_args& a) {
     const Operands t(p, a);
     if ((status = check_types(p, {&t.q, &t.k, &t.v, &t.o})) || (status = check_strides(t.q)) ||
         (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
-        (status = check_output(t.o, nullptr)))
+        (status = check_output(t.o, nullptr)) || (status = check_mask(p, a.mask)))
         return status;
     return check_parameters(a, *activation_info(p.activation));
 }
@@ -142,7 +161,8 @@ hone_status validate_shapes(const hone_problem& p, const hone_backward_args& a) 
         (status = check_strides(t.q)) || (status = check_strides(t.k)) || (status = check_strides(t.v)) ||
         (status = check_strides(t.o)) || (status = check_strides(t.dout)) ||
         (status = check_output(t.dq, &t.q)) || (status = check_output(t.dk, &t.k)) ||
-        (status = check_output(t.dv, &t.v)) || (status = check_parameters(a, info)) ||
+        (status = check_output(t.dv, &t.v)) || (status = check_mask(p, a.mask)) ||
+        (status = check_parameters(a, info)) ||
         (!info.normalised && (status = check_absent("dlse", a.dlse, info))) ||
         (!info.takes_sink && (status = check_absent("dsink", a.dsink, info))) ||
         (!info.takes_log_prior && (status = check_absent("dlog_prior", a.dlog_prior, info))))
@@ -161,10 +181,11 @@ hone_status validate_memory(const hone_problem& p, const hone_forward_args& a, s
         (status = check_present(t.o)) || (status = check_workspace(a, needed)))
         return status;
     const Sizes n = sizes_of(p, *activation_info(p.activation));
-    return check_apart<9>({t.o.span(), dense("lse", a.lse, n.lse), workspace_span(a), t.q.span(), t.k.span(),
-                           t.v.span(), dense("sink", a.sink, n.sink),
-                           dense("log_prior", a.log_prior, n.heads), dense("shift", a.shift, n.heads)},
-                          3);
+    return check_apart<10>(
+        {t.o.span(), dense("lse", a.lse, n.lse), workspace_span(a), t.q.span(), t.k.span(), t.v.span(),
+         dense("sink", a.sink, n.sink), dense("log_prior", a.log_prior, n.heads),
+         dense("shift", a.shift, n.heads), mask_operand(p, a.mask).span()},
+        3);
 }
 
 hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, std::size_t needed) {
@@ -181,12 +202,12 @@ hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, 
     if (a.dsink && !a.sink)
         return fail(HONE_INVALID_ARGUMENT, "sink: is NULL; should be given, as dsink is asked for");
     const Sizes n = sizes_of(p, info);
-    return check_apart<17>(
+    return check_apart<18>(
         {t.dq.span(), t.dk.span(), t.dv.span(), dense("dsink", a.dsink, n.sink),
          dense("dlog_prior", a.dlog_prior, n.heads), dense("dshift", a.dshift, n.heads), workspace_span(a),
          t.q.span(), t.k.span(), t.v.span(), t.o.span(), t.dout.span(), dense("sink", a.sink, n.sink),
          dense("log_prior", a.log_prior, n.heads), dense("shift", a.shift, n.heads),
-         dense("lse", a.lse, n.lse), dense("dlse", a.dlse, n.lse)},
+         dense("lse", a.lse, n.lse), dense("dlse", a.dlse, n.lse), mask_operand(p, a.mask).span()},
         7);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernel/activations.hpp"
+#include "kernel/masked.hpp"
 #include "kernel/pack.hpp"
 #include "kernel/seen.hpp"
 
@@ -25,6 +26,7 @@ struct BackwardRows {
     const Range keys;         // of the block
     Range columns;            // of the block
     Seen seen;                // of the columns
+    bool masked;              // the mask hides some of the columns from some of the rows
     QueryHead at[kMostRows];  // of each row of the block, from here on
     const T* q[kMostRows];
     const T* dout[kMostRows];
@@ -37,7 +39,9 @@ struct BackwardRows {
           task(task),
           scratch(scratch),
           rows(rows_of_block(call, row_block)),
-          keys(keys_of_block(call, task.key_block)) {}
+          keys(keys_of_block(call, task.key_block)) {
+        for (std::int64_t r = 0; r < count(rows); ++r) at[r] = row_at(call.n, task.kv_head, rows.begin + r);
+    }
 
     // A block of scores in the scratch, from the first column on.
     Matrix<T> scores(std::int64_t at) const {
@@ -45,19 +49,28 @@ struct BackwardRows {
     }
 };
 
+// Which columns the rows see. None where the mask hides all of them.
+template <class T>
+void find_columns(BackwardRows<T>& row) {
+    const BackwardCall<T>& call = row.call;
+    const Range queries = queries_of(call.n, row.rows);
+    const Range seen = common(keys_seen(call.visibility, queries), row.keys);
+    const Left left = call.mask.data
+                          ? left_by(call.mask, row.task.batch, row.at, count(row.rows), seen, row.keys.begin)
+                          : Left{seen, false};
+    const std::int64_t first = call.in_place ? left.keys.begin : round_down(left.keys.begin, kPanel<T>);
+    row.columns = empty(left.keys) ? Range{0, 0} : relative({first, left.keys.end}, row.keys.begin);
+    row.seen = seen_of(call.visibility, queries, {first, left.keys.end});
+    row.masked = left.hides;
+}
+
 template <class T>
 void gather_rows(BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     const RowConstants<T>* const constants =
         reinterpret_cast<const RowConstants<T>*>(call.workspace + call.row_constants);
-    const Range queries = queries_of(call.n, row.rows);
-    const Range seen = common(keys_seen(call.visibility, queries), row.keys);
-    const std::int64_t first = call.in_place ? seen.begin : round_down(seen.begin, kPanel<T>);
-    row.columns = relative({first, seen.end}, row.keys.begin);
-    row.seen = seen_of(call.visibility, queries, {first, seen.end});
     for (std::int64_t r = 0; r < count(row.rows); ++r) {
-        const QueryHead at = row_at(call.n, row.task.kv_head, row.rows.begin + r);
-        row.at[r] = at;
+        const QueryHead at = row.at[r];
         const RowIndex index = {row.task.batch, at.head, at.query};
         row.q[r] = scalars_of(call.q, index, row.scratch + call.scratch.q + r * call.block.key_width);
         row.dout[r] =
@@ -72,6 +85,12 @@ template <class T>
 inline ScoreRow score_row(const BackwardRows<T>& row, std::int64_t r) {
     const auto [query, head] = row.at[r];
     return {row.task.batch, head, query, row.keys.begin, row.seen_columns[r]};
+}
+// The same with its bytes of the mask, if that hides any column.
+template <class T>
+inline ScoreRow score_row(const BackwardRows<T>& row, std::int64_t r, MaskRow& room) {
+    const ScoreRow at = score_row(row, r);
+    return row.masked ? with_mask(row.call.mask, at, room) : at;
 }
 
 // The sums of ds of the heads of a kv head.
@@ -137,9 +156,9 @@ T differentiate_row(const BackwardRows<T>& row, std::int64_t r, const Scores<T>&
 
 // The same between the stages.
 template <class T>
-T differentiate_staged(const BackwardRows<T>& row, std::int64_t r, Scores<T> scores, T* dp) {
+T differentiate_staged(const BackwardRows<T>& row, const ScoreRow& at, std::int64_t r, Scores<T> scores,
+                       T* dp) {
     const Stages<T>& stages = row.call.stages;
-    const ScoreRow at = score_row(row, r);
     KeptScores<T> kept;
     before_activation(stages, at, scores.scale, scores.s, &kept);
     after_activation_backward(stages, at, dp);
@@ -155,10 +174,12 @@ template <class T>
 void differentiate_rows(const BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     T *s = row.scratch + call.scratch.scores, *dp = row.scratch + call.scratch.dscores;
+    MaskRow room;
     for (std::int64_t r = 0; r < count(row.rows);
          ++r, s += call.block.score_stride, dp += call.block.score_stride) {
-        const Scores<T> scores = {s, row.columns, row.seen_columns[r], call.parameter.scale};
-        const T sum = call.stages.count > 0 ? differentiate_staged(row, r, scores, dp)
+        const ScoreRow at = score_row(row, r, room);
+        const Scores<T> scores = {s, row.columns, at.seen, call.parameter.scale, at.mask};
+        const T sum = call.stages.count > 0 ? differentiate_staged(row, at, r, scores, dp)
                                             : differentiate_row(row, r, scores, dp);
         if (call.wants_dbias) dbias_of(call, row.scratch)[(row.rows.begin + r) % call.n.heads_per_kv] += sum;
     }
@@ -167,7 +188,8 @@ void differentiate_rows(const BackwardRows<T>& row) {
 // Whether a product may take all rows of a block at once, as what they do not see is 0 times a finite value.
 template <class T>
 inline bool takes_all(const BackwardRows<T>& row, Values values) {
-    return values == Values::finite || (row.seen == Seen::wholly && !may_hide(row.call.stages));
+    return values == Values::finite ||
+           (row.seen == Seen::wholly && !row.masked && !may_hide(row.call.stages));
 }
 
 // Step 3 for one of the two: out[columns, features] += a^T b over the rows, a being a block of scores.
@@ -181,7 +203,9 @@ void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const Panels<T>& b,
         const std::int64_t element = row.columns.begin + j;
         const auto seen = [&](std::int64_t r) {
             return contains(row.seen_columns[r], element) &&
-                   sees(row.call.stages, score_row(row, r), element);
+                   sees(row.call.stages, score_row(row, r), element) &&
+                   (!row.masked || count_left(row.call.mask, row.task.batch, row.at[r],
+                                              {row.keys.begin + element, row.keys.begin + element + 1}) > 0);
         };
         multiply_seen(
             [&](std::int64_t r) {
@@ -206,10 +230,12 @@ void multiply_keys(const BackwardRows<T>& row, const B& b, Values values) {
         for (std::int64_t r = 0; r < rows; ++r) ds_row[r] = ds.row(r);
         return multiply(ByRow<T>{ds_row}, rows, b, features, dq, Join::store);
     }
+    MaskRow room;
     for (std::int64_t r = 0; r < rows; ++r) {
-        ScoreRow seen = score_row(row, r);
+        ScoreRow seen = score_row(row, r, room);
         seen.first_key += row.columns.begin;
         seen.seen = relative(seen.seen, row.columns.begin);
+        if (seen.mask) seen.mask += row.columns.begin;
         const T* from;
         multiply_seen([&](std::int64_t k) { return from = ds.row(r) + k, ByRow<T>{&from}; }, b, features,
                       dq.row(r), Join::store,
@@ -245,6 +271,13 @@ template <class T>
 void backward_step(const BackwardCall<T>& call, const KeyBlockTask& task, std::int64_t row_block,
                    T* scratch) {
     BackwardRows<T> row(call, task, row_block, scratch);
+    find_columns(row);
+    if (empty(row.columns)) {
+        if (call.dq.wanted)
+            clear_rows(Matrix<T>{scratch + call.scratch.dq, call.block.key_width}, count(row.rows),
+                       call.n.key_dim);
+        return;
+    }
     gather_rows(row);
     score_rows(row);
     differentiate_rows(row);

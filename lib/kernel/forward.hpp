@@ -16,7 +16,7 @@
 namespace hone {
 namespace {
 
-// Step 2. With stages it goes row by row, so that a row stays in L1.
+// Step 2. With stages or a mask it goes row by row, so that a row stays in L1.
 template <class T>
 void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip, T* rescale) {
     const ForwardCall<T>& call = row.call;
@@ -31,14 +31,20 @@ void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& str
                          row.constant + first,
                          row.state + first,
                          rescale};
-    if (call.stages.count == 0) return row.activation.weigh(rows);
+    if (call.stages.count == 0 && !strip.masked) return row.activation.weigh(rows);
     const std::int64_t all = rows.rows;
-    rows.rows = 1, rows.scale = 1;
+    MaskRow room;
+    rows.rows = 1;
     for (std::int64_t r = 0; r < all; ++r, rows.s.data += s.stride) {
-        const ScoreRow at = score_row(row, first + r, block.keys.begin, strip.columns);
-        before_activation<T>(call.stages, at, call.parameter.scale, rows.s.data, nullptr);
+        ScoreRow at = score_row(row, first + r, block.keys.begin, strip.columns);
+        if (strip.masked) at = with_mask(call.mask, at, room);
+        rows.mask = at.mask;
+        if (call.stages.count > 0) {
+            before_activation<T>(call.stages, at, call.parameter.scale, rows.s.data, nullptr);
+            rows.scale = 1;
+        }
         row.activation.weigh(rows);
-        after_activation(call.stages, at, rows.s.data);
+        if (call.stages.count > 0) after_activation(call.stages, at, rows.s.data);
         ++rows.seen, ++rows.constant, ++rows.state, ++rows.rescale;
     }
 }
@@ -62,6 +68,16 @@ void weigh(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
     if (block.join != Join::store) scale_output(row, strip, rescale);
 }
 
+// What v holds: known where it was packed, found out where it is read in place.
+template <class T>
+Values values_of(const KeyBlock<T>& block, const Panels<T>&, std::int64_t) {
+    return block.panels.v_values;
+}
+template <class T, class Rows>
+Values values_of(const KeyBlock<T>&, const Lines<Rows>& v, std::int64_t features) {
+    return values_in<T>(v.rows, v.depth, features);
+}
+
 // Step 3: o (+)= p v, v being the lines of the strip's columns.
 template <class T, class V>
 void add_values(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip, const V& v) {
@@ -72,15 +88,18 @@ void add_values(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& stri
     const Range queries =
         queries_of(call.n, {row.rows.begin + strip.rows.begin, row.rows.begin + strip.rows.end});
     const Range keys = {block.keys.begin + first, block.keys.begin + strip.columns.end};
-    const bool all = seen_of(call.visibility, queries, keys) == Seen::wholly && !may_hide(call.stages);
-    if (all || block.panels.v_values == Values::finite) {
+    const bool all =
+        seen_of(call.visibility, queries, keys) == Seen::wholly && !may_hide(call.stages) && !strip.masked;
+    if (all || values_of(block, v, features) == Values::finite) {
         const T* p_row[kMostRows];
         for (std::int64_t r = 0; r < rows; ++r) p_row[r] = p.row(r);
         multiply(ByRow<T>{p_row}, rows, v, features, o, block.join);
         return;
     }
+    MaskRow room;
     for (std::int64_t r = 0; r < rows; ++r) {
-        const ScoreRow seen = score_row(row, strip.rows.begin + r, keys.begin, {0, count(keys)});
+        ScoreRow seen = score_row(row, strip.rows.begin + r, keys.begin, {0, count(keys)});
+        if (strip.masked) seen = with_mask(call.mask, seen, room);
         const T* from;
         multiply_seen([&](std::int64_t k) { return from = p.row(r) + k, ByRow<T>{&from}; }, v, features,
                       o.row(r), block.join, [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
@@ -191,8 +210,9 @@ Partial<T> partial_of(const ForwardCall<T>& call, const KvRow& at, std::int64_t 
 }
 
 template <class T>
-RowConstants<T> constants_of(const ForwardCall<T>& call, const QueryHead& at) {
-    const std::int64_t key_count = count_seen(call.visibility, at.query);
+RowConstants<T> constants_of(const ForwardCall<T>& call, std::int64_t batch, const QueryHead& at) {
+    const bool counts = !kActivations<T>[call.activation].lse;  // element-wise: defaults may depend on it
+    const std::int64_t key_count = counts ? count_seen(call, batch, at) : 0;
     return kActivations<T>[call.activation].constants(call.parameter, at.head, key_count);
 }
 
@@ -212,7 +232,7 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
         row.q[r] = scalars_of(call.q, {task.batch, at.head, at.query},
                               scratch + call.scratch.q + r * call.block.key_width);
         row.seen[r] = keys_seen(call.visibility, at.query);
-        row.constant[r] = constants_of(call, at);
+        row.constant[r] = constants_of(call, task.batch, at);
     }
     needs_compensation(count(key_blocks)) ? attend_partially(row, key_blocks)
                                           : attend_blocks(row, key_blocks);
@@ -233,7 +253,7 @@ void join_splits(const ForwardCall<T>& call, const KvRow& at, T* scratch) {
     for (std::int64_t split = 1; split < call.splits; ++split)
         join_partial(call, total, partial_of(call, at, split), lost.data);
     const QueryHead row = row_at(call.n, at.kv_head, at.row);
-    end_row(call, at.batch, row, total, constants_of(call, row));
+    end_row(call, at.batch, row, total, constants_of(call, at.batch, row));
 }
 
 }  // namespace

@@ -37,6 +37,20 @@ template <class T, class Rows>
 // What packing found.
 enum class Values { finite, non_finite };
 
+// The same of rows that are not packed.
+template <class T, class Rows>
+inline Values values_in(const Rows& rows, std::int64_t count, std::int64_t features) {
+    Vec<T> zero(0);  // times any finite value
+    T zero_rest = 0;
+    for (std::int64_t r = 0; r < count; ++r) {
+        const auto* from = row_of(rows, r);
+        std::int64_t d = 0;
+        for (; d + kWidth<T> <= features; d += kWidth<T>) zero = fma(load(from + d), Vec<T>(0), zero);
+        for (; d < features; ++d) zero_rest += from[d] * 0;
+    }
+    return sum_of(zero) + zero_rest == 0 ? Values::finite : Values::non_finite;
+}
+
 // Panels of features: panel[r * kPanel + d] = feature d of row r, zero beyond `features`; panels are
 // panel_stride apart.
 template <class T, class Rows>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernel/activations.hpp"
+#include "kernel/masked.hpp"
 #include "kernel/rows.hpp"
 
 namespace hone {
@@ -14,6 +15,7 @@ double lse_of_head(const BackwardCall<T>& call, std::int64_t batch, const QueryH
     const Range keys = keys_seen(call.visibility, at.query);
     LogSum<double> sum;
     for (std::int64_t j = keys.begin; j < keys.end; ++j) {
+        if (call.mask.data && count_left(call.mask, batch, at, {j, j + 1}) == 0) continue;
         T s =
             dot(call.q, {batch, at.head, at.query}, call.k, {batch, at.head / n.heads_per_kv, j}, n.key_dim);
         before_activation<T>(call.stages, {batch, at.head, at.query, j, {0, 1}}, call.parameter.scale, &s,
@@ -44,12 +46,17 @@ template <class T>
     return {logits.sum().value(), logits.largest()};
 }
 
-// Whether a row sees a key that no stage hides.
+// Whether a row sees a key that neither the mask nor a stage hides.
 template <class T>
 [[gnu::noinline, gnu::cold]] bool sees_any(const BackwardCall<T>& call, std::int64_t batch,
                                            const QueryHead& at) {
     const Range keys = keys_seen(call.visibility, at.query);
-    return !empty(next_seen(call.stages, {batch, at.head, at.query, keys.begin, {0, count(keys)}}, 0));
+    const ScoreRow row = {batch, at.head, at.query, 0, keys};
+    const Range found = next_run(keys, keys.begin, [&](std::int64_t j) {
+        return sees(call.stages, row, j) &&
+               (!call.mask.data || count_left(call.mask, batch, at, {j, j + 1}) > 0);
+    });
+    return !empty(found);
 }
 
 // What is subtracted from dp: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. Where no key
@@ -87,9 +94,9 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
                                                 : RowLse<T>{lse, 0};
         }
         if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
-        const std::int64_t key_count = count_seen(call.visibility, query);
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
             RowConstants<T>& of_row = constants[row_index(n, batch, {query, head})];
+            const std::int64_t key_count = normalised ? 0 : count_seen(call, batch, {query, head});
             of_row = activation.backward_constants(call.parameter, row, head, key_count);
             of_row.delta = static_cast<T>(delta);
         }

@@ -3,6 +3,7 @@
 
 #include "kernel/activations.hpp"
 #include "kernel/key_panels.hpp"
+#include "kernel/masked.hpp"
 #include "kernel/rows.hpp"
 
 namespace hone {
@@ -43,7 +44,17 @@ struct KeyBlock {
 // Some rows of a block of rows, and the columns of a key block from the first to the last that they see.
 struct Strip {
     Range rows, columns;
+    bool masked;  // the mask hides some of these columns from some of these rows
 };
+
+// What the mask leaves to some rows of these keys, of one block.
+template <class T>
+inline Left left_by_mask(const ForwardRows<T>& row, Range rows, Range keys) {
+    const BooleanMask& mask = row.call.mask;
+    if (!mask.data || empty(keys)) return {keys, false};
+    return left_by(mask, row.task.batch, row.at + rows.begin, count(rows), keys,
+                   round_down(keys.begin, row.call.block.keys));
+}
 
 template <class T>
 inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_t first_key, Range columns) {
@@ -59,7 +70,6 @@ KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Ra
     KeyBlock<T> block = {keys, {}, {}, key_block == touched.begin ? Join::store : Join::add};
     if (call.reading == Reading::in_place) {
         const RowIndex next = {row.task.batch, row.task.kv_head, keys.begin + call.block.keys};
-        block.panels.v_values = Values::non_finite;  // unknown: they may be
         block.after = key_block + 1 < touched.end
                           ? addresses_of(call.k, next)
                           : addresses_of(call.v, {row.task.batch, row.task.kv_head, keys.begin});
@@ -89,18 +99,25 @@ void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
     const Range touched = blocks_touched(seen, block_keys);
     if (empty(touched)) clear_rows(row.o, rows, call.block.value_width);
     for (std::int64_t kb = touched.begin; kb < touched.end; ++kb) {
+        const Range keys = common(seen, keys_of_block(call, kb));
+        const Left left = left_by_mask(row, {0, rows}, keys);
+        if (empty(left.keys)) {
+            if (kb == touched.begin) clear_rows(row.o, rows, call.block.value_width);
+            continue;
+        }
         const KeyBlock<T> block = read_key_block(row, kb, touched);
         // Where not all rows see all keys, a few at a time, so that rows which see less cost less.
-        const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), common(seen, block.keys));
-        const std::int64_t step = all == Seen::wholly ? rows : kEdgeRows;
+        const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), keys);
+        const std::int64_t step = all == Seen::wholly && !left.hides ? rows : kEdgeRows;
         for (std::int64_t r = 0; r < rows; r += step) {
             const Range some = {r, smaller(r + step, rows)};
             const Range queries =
                 queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
-            const Range columns =
-                relative(common(keys_seen(call.visibility, queries), block.keys), block.keys.begin);
+            const Range seen_here = common(keys_seen(call.visibility, queries), left.keys);
+            const Left here = left.hides ? left_by_mask(row, some, seen_here) : Left{seen_here, false};
+            const Range columns = relative(here.keys, block.keys.begin);
             if (!empty(columns))
-                body(block, Strip{some, {first_column(call, columns.begin), columns.end}});
+                body(block, Strip{some, {first_column(call, columns.begin), columns.end}, here.hides});
             else if (block.join == Join::store)
                 clear_rows(row.o.at(r, 0), count(some), call.block.value_width);
         }

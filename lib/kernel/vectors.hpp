@@ -163,5 +163,13 @@ inline VectorsMask<T> elements_in(Range range) {
     });
 }
 
+// Those of them whose byte is not 0, too; null: all.
+template <class T>
+inline VectorsMask<T> elements_in(Range range, const unsigned char* bytes) {
+    const VectorsMask<T> inside = elements_in<T>(range);
+    if (!bytes) return inside;
+    return each<VectorsMask<T>>([&](int i) { return inside.v[i] && nonzero<T>(bytes + i * kWidth<T>); });
+}
+
 }  // namespace
 }  // namespace hone

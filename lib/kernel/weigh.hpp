@@ -13,17 +13,19 @@ struct Scores {
     T* s;
     Range columns, seen;
     T scale;
+    const unsigned char* mask = nullptr;  // hides elements of which the byte is 0; null: none
 };
 
 // Calls body(c, prepare(c), mask) for each c at which whole vectors of a row begin that hold a seen element.
-// The mask is null where all of theirs are seen: those come first, and the next ones are prepared before body
-// is called for these. Then come those at the edges.
+// Those come first that lie inside `seen`, and then those at its edges. The mask is null where all elements
+// are seen; the next vectors are prepared there before body is called for these. `bytes` hide elements; null:
+// none.
 template <class T, class Prepare, class Body>
-inline void for_seen(Range seen, Prepare prepare, Body body) {
+inline void for_seen(Range seen, const unsigned char* bytes, Prepare prepare, Body body) {
     constexpr int w = Vectors<T>::width;
     if (empty(seen)) return;
     const Range whole = {vectors_up<T>(seen.begin), vectors_down<T>(seen.end)};
-    if (!empty(whole)) {
+    if (!empty(whole) && !bytes) {
         auto prepared = prepare(whole.begin);
         for (std::int64_t c = whole.begin; c < whole.end; c += w) {
             auto next = prepared;
@@ -33,16 +35,21 @@ inline void for_seen(Range seen, Prepare prepare, Body body) {
         }
     }
     const std::int64_t last = whole.end < seen.end ? vectors_down<T>(seen.end - 1) : seen.end;
-    std::int64_t c = seen.begin < whole.begin ? vectors_down<T>(seen.begin) : last;
-    for (; c < seen.end; c = c < last ? last : seen.end) {
-        const VectorsMask<T> mask = elements_in<T>(relative(seen, c));
+    const std::int64_t edge = seen.begin < whole.begin ? vectors_down<T>(seen.begin) : last;
+    std::int64_t c = bytes && !empty(whole) ? whole.begin : edge;
+    while (c < seen.end) {
+        const VectorsMask<T> mask = elements_in<T>(relative(seen, c), bytes ? bytes + c : nullptr);
         body(c, prepare(c), &mask);
+        if (contains(whole, c))
+            c = c + w < whole.end ? c + w : edge;
+        else
+            c = c < last ? last : seen.end;
     }
 }
 template <class T, class Body>
-inline void for_seen(Range seen, Body body) {
+inline void for_seen(Range seen, const unsigned char* bytes, Body body) {
     for_seen<T>(
-        seen, [](std::int64_t) { return 0; },
+        seen, bytes, [](std::int64_t) { return 0; },
         [&](std::int64_t c, int, const VectorsMask<T>* mask) { body(c, mask); });
 }
 
@@ -83,7 +90,7 @@ template <class T, class Act, class N>
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<false>(argument<Act, N>(s + c, a, b));
     };
-    for_seen<T>(row.seen, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
+    for_seen<T>(row.seen, row.mask, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         const Vectors<T> p = seen_or<T>(mask, Act::value(x), 0);
         store(s + c, p);
         if constexpr (N::divides) sum = sum + p;
@@ -107,11 +114,11 @@ template <class T>
 
 // The largest product of a row, or the smallest.
 template <bool smallest, class T>
-inline T row_extreme(const T* s, Range seen) {
+inline T row_extreme(const Scores<T>& row) {
     constexpr T beyond = smallest ? infinity<T>() : -infinity<T>();
     Vectors<T> extreme(beyond);
-    for_seen<T>(seen, [&](std::int64_t c, const VectorsMask<T>* mask) {
-        const Vectors<T> x = seen_or<T>(mask, load_vectors(s + c), beyond);
+    for_seen<T>(row.seen, row.mask, [&](std::int64_t c, const VectorsMask<T>* mask) {
+        const Vectors<T> x = seen_or<T>(mask, load_vectors(row.s + c), beyond);
         extreme = smallest ? at_most(extreme, x) : at_least(extreme, x);
     });
     return smallest ? min_of(extreme) : max_of(extreme);
@@ -120,8 +127,7 @@ inline T row_extreme(const T* s, Range seen) {
 // The largest score of a row: as rounding keeps order, that of the largest product, or of the smallest.
 template <class T>
 inline T row_maximum(const Scores<T>& row) {
-    return row.scale *
-           (row.scale < 0 ? row_extreme<true>(row.s, row.seen) : row_extreme<false>(row.s, row.seen));
+    return row.scale * (row.scale < 0 ? row_extreme<true>(row) : row_extreme<false>(row));
 }
 
 }  // namespace
