@@ -6,9 +6,6 @@
 namespace hone {
 namespace {
 
-// With so many blocks of rows tasks seldom want to add to the same one at once.
-constexpr std::int64_t kEnoughRowBlocks = 16;
-
 std::int64_t copies_for(const Accumulator& a, const Extents& n) {
     const std::int64_t terms = contributions(a, a.key_blocks);
     if (terms <= 1 || copy_size(a) == 0) return 1;

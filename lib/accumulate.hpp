@@ -27,6 +27,9 @@ inline constexpr std::int64_t kPlainTerms = 64;
 // Up to this many tasks can end at the same time without waiting for each other.
 inline constexpr std::int64_t kMostCopies = 16;
 
+// With so many blocks of rows tasks seldom want to add to the same one at once: a sum has one copy.
+inline constexpr std::int64_t kEnoughRowBlocks = 16;
+
 enum class Side { queries, keys };
 
 // The task of a key block of a kv head. As far as additions go, tasks come in the order of key blocks

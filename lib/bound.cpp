@@ -44,12 +44,12 @@ class Bound {
 
     // A region that every part has.
     void take(const Elements& n, std::size_t element) {
-        const std::int64_t queries = all(ragged_queries(p_), p_.queries, p_.total_queries);
-        const std::int64_t keys = all(ragged_keys(p_), p_.keys, p_.total_keys);
-        for (const auto& [count, times] : {std::pair{n.each_part, p_.batch}, std::pair{n.each_query, queries},
-                                           std::pair{n.each_key, keys}})
-            if (__int128 size = static_cast<__int128>(count) * times; size > 0)
-                regions_.take(static_cast<std::int64_t>(std::min<__int128>(size, kTooManyBytes)), element);
+        regions_.take(total(n), element);
+        regions_.take(p_.batch, kAlignment);
+    }
+    // The same, of which two bounds are known.
+    void take_less(const Elements& a, const Elements& b, std::size_t element) {
+        regions_.take(std::min(total(a), total(b)), element);
         regions_.take(p_.batch, kAlignment);
     }
     // A region of a thread's scratch.
@@ -64,7 +64,15 @@ class Bound {
     }
 
   private:
-    // Of all entries.
+    // Of all parts.
+    std::int64_t total(const Elements& n) const {
+        const std::int64_t queries = all(ragged_queries(p_), p_.queries, p_.total_queries);
+        const std::int64_t keys = all(ragged_keys(p_), p_.keys, p_.total_keys);
+        const __int128 sum = static_cast<__int128>(n.each_part) * p_.batch +
+                             static_cast<__int128>(n.each_query) * queries +
+                             static_cast<__int128>(n.each_key) * keys;
+        return static_cast<std::int64_t>(std::min<__int128>(sum, kTooManyBytes));
+    }
     std::int64_t all(bool ragged, std::int64_t most, std::int64_t total) const {
         return ragged ? std::min(total, most * p_.batch) : most * p_.batch;
     }
@@ -75,6 +83,12 @@ class Bound {
     const std::int64_t heads_per_kv_;
     Regions regions_, scratch_;
 };
+
+// Whether some sum over tasks may be too long to be added plainly.
+bool may_compensate(const hone_problem& p, const Broadcast& sums, const Tuning& tuning) {
+    const std::int64_t key_blocks = blocks_of(p.keys, block_keys(p, tuning));
+    return key_blocks * (sums.heads ? p.kv_heads : 1) > kPlainTerms;
+}
 
 template <class T>
 std::size_t size_of_calls() {
@@ -102,22 +116,37 @@ std::size_t most_bytes(const hone_problem& p, const hone_forward_args&, const Ma
     return bound.bytes(size_of_calls<double>(), bound.tuning().tile_rows);
 }
 
-std::size_t most_bytes(const hone_problem& p, const hone_backward_args&, const Machine& machine) {
+std::size_t most_bytes(const hone_problem& p, const hone_backward_args& a, const Machine& machine) {
     Bound bound(p, machine);
     const std::int64_t q_heads = p.query_heads, kv = p.kv_heads, block = bound.keys(),
                        group = bound.heads_per_kv();
     const std::int64_t k = bound.width(p.key_dim), v = bound.width(p.value_dim);
-    const std::int64_t rows = bound.rows(bound.tuning().backward_rows), copies = kMostCopies;
+    const std::int64_t rows = bound.rows(bound.tuning().backward_rows);
     bound.take({0, q_heads * static_cast<std::int64_t>(sizeof(RowConstants<double>) / sizeof(double)), 0},
                bound.element());
     bound.take({2 * q_heads, 0, q_heads}, sizeof(double));  // parts of dbias,
     bound.take({q_heads, q_heads, 0}, sizeof(double));      // and of dsink
-    // Copies of each gradient, what they lost, and its terms: copies are no more than k is, or than one.
-    for (const std::int64_t features : {p.key_dim, p.key_dim, p.value_dim})
-        bound.take({0, 3 * q_heads * features, 3 * kv * features}, bound.element());
-    // Counters: of blocks of rows, and of keys, for each copy.
-    bound.take({6 * kv * copies, kv * copies * blocks_of(group, bound.tuning().backward_rows), 0},
-               sizeof(Counter));
+    const SummedOverParts summed = summed_over_parts(p, a);
+    const hone_tensor* const gradients[] = {&a.dq, &a.dk, &a.dv};
+    for (int i = 0; i < 3; ++i) {
+        const std::int64_t features = i == 2 ? p.value_dim : p.key_dim;
+        const Elements of_queries = {0, q_heads * features, 0}, of_keys = {0, 0, kv * features};
+        const Elements& one = i == 0 ? of_queries : of_keys;
+        if (summed.of[i]) bound.take(one, bound.element());
+        // Tasks meet in dq, and where a gradient is broadcast. Copies are no more than k is; blocks of rows
+        // are few where dq has any.
+        const Broadcast sums = broadcast_of(hone_const(*gradients[i]));
+        if (!gradients[i]->data || (i > 0 && !sums.heads && !sums.rows)) continue;
+        const std::int64_t few_rows = kEnoughRowBlocks * bound.tuning().backward_rows;
+        const std::int64_t all_rows = i == 0 && !sums.rows ? kMostCopies * few_rows * kv : kTooManyBytes;
+        bound.take_less(of_keys, {smaller(all_rows, kTooManyBytes / features) * features, 0, 0},
+                        bound.element());
+        if (may_compensate(p, sums, bound.tuning()))
+            bound.take({0, one.each_query, 2 * kv * features}, bound.element());
+        bound.take({kMostCopies * kv * (kEnoughRowBlocks + 2),
+                    kv * blocks_of(group, bound.tuning().backward_rows), sums.heads || sums.rows ? kv : 0},
+                   sizeof(Counter));
+    }
     bound.take({2, 0, 2 * kv}, sizeof(Counter));
     bound.take_scratch((rows + block) * 4 * (k + v));
     bound.take_scratch(2 * rows * (block + 16) + group * 2);

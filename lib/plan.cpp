@@ -43,12 +43,6 @@ std::int64_t width_for(std::int64_t features, const Extents& n, const Tuning& tu
     return few_rows(n, tuning) ? (blocks_of(width, cache_line) | 1) * cache_line : width;
 }
 
-// Keys of a block, where k and v are packed: whole slices whose k and v fit into the budget.
-std::int64_t block_keys(const Extents& n, const Tuning& tuning, std::size_t element) {
-    const std::int64_t key_bytes = (n.key_dim + n.value_dim) * static_cast<std::int64_t>(element);
-    return std::clamp(round_down(tuning.block_bytes / key_bytes, kSliceKeys), kSliceKeys, tuning.block_keys);
-}
-
 Shape shape_for(const hone_problem& p, const hone_activation_info& info, const Visibility& visibility) {
     Shape s = {};
     s.n = extents_of(p, info);
@@ -74,6 +68,11 @@ Blocks blocks_for(const Shape& s, std::int64_t rows, std::int64_t keys, const Tu
 
 }  // namespace
 
+std::int64_t block_keys(const hone_problem& p, const Tuning& tuning) {
+    const std::int64_t key_bytes = (p.key_dim + p.value_dim) * element_size(p);
+    return std::clamp(round_down(tuning.block_bytes / key_bytes, kSliceKeys), kSliceKeys, tuning.block_keys);
+}
+
 ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
                         const Visibility& visibility, const Machine& machine) {
     const auto element = static_cast<std::size_t>(element_size(p));
@@ -88,7 +87,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     const std::int64_t rows = row_count(n);
     const bool in_place = few_rows(n, tuning);
     const bool split = rows <= tuning.forward_rows && count(plan.keys) > tuning.split_keys;
-    const std::int64_t keys = in_place ? tuning.in_place_keys : block_keys(n, tuning, element);
+    const std::int64_t keys = in_place ? tuning.in_place_keys : block_keys(p, tuning);
     plan.block = blocks_for(plan, tuning.forward_rows, keys, tuning, element);
     const std::int64_t key_blocks = count(plan.block.key_blocks);
     plan.split_blocks = split ? tuning.split_keys / plan.block.keys : key_blocks;
@@ -187,7 +186,7 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
     static_cast<Shape&>(plan) = shape_for(p, info, visibility);
     plan.activation = p.activation;
     const Extents& n = plan.n;
-    plan.block = blocks_for(plan, tuning.backward_rows, block_keys(n, tuning, element), tuning, element);
+    plan.block = blocks_for(plan, tuning.backward_rows, block_keys(p, tuning), tuning, element);
     plan.in_place = few_rows(n, tuning);
     plan.wants_dbias = a.dshift || a.dlog_prior;
     plan.wants_dsink = a.dsink != nullptr;

@@ -91,6 +91,9 @@ struct BackwardPlan : Shape {
     std::size_t bytes;
 };
 
+// Keys of a block, where k and v are packed: whole slices whose k and v fit into the budget.
+std::int64_t block_keys(const hone_problem& p, const Tuning& tuning);
+
 // How the work of batch entries that have the same extents is cut, with no memory yet,
 ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const hone_activation_info& info,
                         const Visibility& visibility, const Machine& machine);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
+#include "tests/plans.hpp"
 #include "tests/shapes.hpp"
 #include "tests/simulate.hpp"
 
@@ -50,26 +51,6 @@ struct Shape {
     }
 };
 
-// Plans look at which strides are 0 and which pointers are null, and at nothing else of a tensor.
-hone_tensor tensor(const Shared& summed = {}) {
-    static float memory;
-    return tensor_at(&memory, !summed.batch, !summed.heads, !summed.rows);
-}
-
-Machine machine(int threads) {
-    static constexpr Tuning tuning = {.panel = 32,
-                                      .tile_rows = 8,
-                                      .forward_rows = 192,
-                                      .backward_rows = 96,
-                                      .block_keys = 256,
-                                      .block_bytes = 1 << 19,
-                                      .few_rows = 16,
-                                      .in_place_keys = 512,
-                                      .split_keys = 1024,
-                                      .thread_cost = 2e6};
-    return {threads, tuning};
-}
-
 const hone_activation_info& info(const hone_problem& p) {
     return *activation_info(p.activation);
 }
@@ -78,19 +59,19 @@ ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation 
     hone_problem p = shape.problem();
     p.activation = activation;
     hone_forward_args a = {};
-    a.q = a.k = a.v = hone_const(tensor()), a.o = tensor();
-    ForwardPlan plan = cut_forward(p, a, info(p), shape.visibility(), machine(threads));
-    lay_out(plan, p, a, machine(threads).tuning);
+    a.q = a.k = a.v = hone_const(planned_tensor()), a.o = planned_tensor();
+    ForwardPlan plan = cut_forward(p, a, info(p), shape.visibility(), planned_machine(threads));
+    lay_out(plan, p, a, planned_machine(threads).tuning);
     return plan;
 }
 
 BackwardPlan backward_plan_of(const Shape& shape, int threads) {
     const hone_problem p = shape.problem();
     hone_backward_args a = {};
-    a.q = a.k = a.v = a.o = a.dout = hone_const(tensor());
-    a.dq = tensor(shape.sum_dq), a.dk = a.dv = tensor(shape.sum_dkv);
-    BackwardPlan plan = cut_backward(p, a, info(p), shape.visibility(), machine(threads));
-    lay_out(plan, p, a, machine(threads).tuning);
+    a.q = a.k = a.v = a.o = a.dout = hone_const(planned_tensor());
+    a.dq = planned_tensor(shape.sum_dq), a.dk = a.dv = planned_tensor(shape.sum_dkv);
+    BackwardPlan plan = cut_backward(p, a, info(p), shape.visibility(), planned_machine(threads));
+    lay_out(plan, p, a, planned_machine(threads).tuning);
     return plan;
 }
 
