@@ -44,6 +44,9 @@ inline bool empty(Range r) {
 inline bool contains(Range r, std::int64_t i) {
     return r.begin <= i && i < r.end;
 }
+inline bool same(Range a, Range b) {
+    return a.begin == b.begin && a.end == b.end;
+}
 // The indices that both have.
 inline Range common(Range a, Range b) {
     const std::int64_t begin = larger(a.begin, b.begin), end = smaller(a.end, b.end);

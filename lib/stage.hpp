@@ -28,7 +28,8 @@ struct ScoreRow {
     std::int64_t batch, head, query;  // head: of q
     std::int64_t first_key;
     Range seen;  // the elements of keys that the query may see; no other may be read or written
-    const unsigned char* mask = nullptr;  // hides elements of which the byte is 0; null: none
+    const unsigned char* mask = nullptr;  // element e is hidden where mask[e * mask_stride] is 0; null: none
+    std::int64_t mask_stride = 0;
 };
 
 // `kept` has room for a row: `before` may leave there what before_backward needs. It is null in forward.
@@ -88,7 +89,7 @@ template <class T>
 // Whether the row sees this element and no stage hides it.
 template <class T>
 inline bool sees(const Stages<T>& stages, const ScoreRow& row, std::int64_t element) {
-    if (!contains(row.seen, element) || (row.mask && row.mask[element] == 0)) return false;
+    if (!contains(row.seen, element) || (row.mask && row.mask[element * row.mask_stride] == 0)) return false;
     for (int i = 0; i < stages.count; ++i)
         if (const Stage<T>& stage = stages.list[i]; stage.hides && stage.hides(stage.data, row, element))
             return false;

@@ -84,13 +84,8 @@ void gather_rows(BackwardRows<T>& row) {
 template <class T>
 inline ScoreRow score_row(const BackwardRows<T>& row, std::int64_t r) {
     const auto [query, head] = row.at[r];
-    return {row.task.batch, head, query, row.keys.begin, row.seen_columns[r]};
-}
-// The same with its bytes of the mask, if that hides any column.
-template <class T>
-inline ScoreRow score_row(const BackwardRows<T>& row, std::int64_t r, MaskRow& room) {
-    const ScoreRow at = score_row(row, r);
-    return row.masked ? with_mask(row.call.mask, at, room) : at;
+    const ScoreRow at = {row.task.batch, head, query, row.keys.begin, row.seen_columns[r]};
+    return row.masked ? with_mask(row.call.mask, at) : at;
 }
 
 // The sums of ds of the heads of a kv head.
@@ -174,11 +169,11 @@ template <class T>
 void differentiate_rows(const BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     T *s = row.scratch + call.scratch.scores, *dp = row.scratch + call.scratch.dscores;
-    MaskRow room;
+    MaskRow<T> mask;
     for (std::int64_t r = 0; r < count(row.rows);
          ++r, s += call.block.score_stride, dp += call.block.score_stride) {
-        const ScoreRow at = score_row(row, r, room);
-        const Scores<T> scores = {s, row.columns, at.seen, call.parameter.scale, at.mask};
+        const ScoreRow at = score_row(row, r);
+        const Scores<T> scores = {s, row.columns, at.seen, call.parameter.scale, mask.take(at)};
         const T sum = call.stages.count > 0 ? differentiate_staged(row, at, r, scores, dp)
                                             : differentiate_row(row, r, scores, dp);
         if (call.wants_dbias) dbias_of(call, row.scratch)[(row.rows.begin + r) % call.n.heads_per_kv] += sum;
@@ -201,12 +196,7 @@ void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const Panels<T>& b,
         return multiply(ByColumn<T>{a.data, a.stride}, columns, b, features, out, Join::add);
     for (std::int64_t j = 0; j < columns; ++j) {
         const std::int64_t element = row.columns.begin + j;
-        const auto seen = [&](std::int64_t r) {
-            return contains(row.seen_columns[r], element) &&
-                   sees(row.call.stages, score_row(row, r), element) &&
-                   (!row.masked || count_left(row.call.mask, row.task.batch, row.at[r],
-                                              {row.keys.begin + element, row.keys.begin + element + 1}) > 0);
-        };
+        const auto seen = [&](std::int64_t r) { return sees(row.call.stages, score_row(row, r), element); };
         multiply_seen(
             [&](std::int64_t r) {
                 return ByColumn<T>{a.row(r) + j, a.stride};
@@ -230,12 +220,11 @@ void multiply_keys(const BackwardRows<T>& row, const B& b, Values values) {
         for (std::int64_t r = 0; r < rows; ++r) ds_row[r] = ds.row(r);
         return multiply(ByRow<T>{ds_row}, rows, b, features, dq, Join::store);
     }
-    MaskRow room;
     for (std::int64_t r = 0; r < rows; ++r) {
-        ScoreRow seen = score_row(row, r, room);
+        ScoreRow seen = score_row(row, r);
         seen.first_key += row.columns.begin;
         seen.seen = relative(seen.seen, row.columns.begin);
-        if (seen.mask) seen.mask += row.columns.begin;
+        if (seen.mask) seen.mask += row.columns.begin * seen.mask_stride;
         const T* from;
         multiply_seen([&](std::int64_t k) { return from = ds.row(r) + k, ByRow<T>{&from}; }, b, features,
                       dq.row(r), Join::store,

@@ -23,7 +23,7 @@ template <class T, class Act, class N, Sums sums>
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<true>(argument<Act, N>(s + c, a, b));
     };
-    for_seen<T>(row.seen, row.mask, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
+    for_seen<T>(row.seen, row.shown, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         Vectors<T> p = Act::value(x), slope = Act::slope(x), ds = load_vectors(dp + c);
         if constexpr (power > 0) p = w * p;
         if constexpr (power > 1) p = w * p;

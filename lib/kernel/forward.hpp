@@ -33,12 +33,12 @@ void weigh_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& str
                          rescale};
     if (call.stages.count == 0 && !strip.masked) return row.activation.weigh(rows);
     const std::int64_t all = rows.rows;
-    MaskRow room;
+    MaskRow<T> mask;
     rows.rows = 1;
     for (std::int64_t r = 0; r < all; ++r, rows.s.data += s.stride) {
         ScoreRow at = score_row(row, first + r, block.keys.begin, strip.columns);
-        if (strip.masked) at = with_mask(call.mask, at, room);
-        rows.mask = at.mask;
+        if (strip.masked) at = with_mask(call.mask, at);
+        rows.shown = mask.take(at);
         if (call.stages.count > 0) {
             before_activation<T>(call.stages, at, call.parameter.scale, rows.s.data, nullptr);
             rows.scale = 1;
@@ -96,10 +96,9 @@ void add_values(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& stri
         multiply(ByRow<T>{p_row}, rows, v, features, o, block.join);
         return;
     }
-    MaskRow room;
     for (std::int64_t r = 0; r < rows; ++r) {
         ScoreRow seen = score_row(row, strip.rows.begin + r, keys.begin, {0, count(keys)});
-        if (strip.masked) seen = with_mask(call.mask, seen, room);
+        if (strip.masked) seen = with_mask(call.mask, seen);
         const T* from;
         multiply_seen([&](std::int64_t k) { return from = p.row(r) + k, ByRow<T>{&from}; }, v, features,
                       o.row(r), block.join, [&](std::int64_t k) { return next_seen(call.stages, seen, k); });

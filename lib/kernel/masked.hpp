@@ -3,28 +3,37 @@
 
 #include "boolean_mask.hpp"
 #include "kernel/tuning.hpp"
+#include "kernel/vectors.hpp"
 #include "shape.hpp"
 
 namespace hone {
 namespace {
 
-// Room for the bytes of a row of a block of scores: whole vectors may be read at its end.
-struct MaskRow {
-    alignas(64) unsigned char bytes[kMostScores + 64];
-};
-
-// The same row with its bytes of the mask, those of the elements that it sees, in `room`.
-inline ScoreRow with_mask(const BooleanMask& mask, ScoreRow row, MaskRow& room) {
-    const unsigned char* from =
-        row_of(mask, row.batch, row.head, row.query) + row.first_key * mask.key_stride;
-    const Range seen = row.seen;
-    row.mask = room.bytes;
-    if (mask.key_stride == 1)
-        __builtin_memcpy(room.bytes + seen.begin, from + seen.begin, static_cast<std::size_t>(count(seen)));
-    else
-        for (std::int64_t e = seen.begin; e < seen.end; ++e) room.bytes[e] = from[e * mask.key_stride];
+// The same row with its bytes of the mask.
+inline ScoreRow with_mask(const BooleanMask& mask, ScoreRow row) {
+    row.mask = row_of(mask, row.batch, row.head, row.query) + row.first_key * mask.key_stride;
+    row.mask_stride = mask.key_stride;
     return row;
 }
+
+// Which elements a row sees, as scalars: 0 where one is hidden.
+template <class T>
+struct MaskRow {
+    alignas(64) T shown[kMostScores];
+
+    // Of whole vectors that hold an element of row.seen; null where there is no mask.
+    const T* take(const ScoreRow& row) {
+        if (!row.mask) return nullptr;
+        const Range seen = row.seen;
+        for (std::int64_t e = vectors_down<T>(seen.begin); e < seen.begin; ++e) shown[e] = 0;
+        if (row.mask_stride == 1)
+            for (std::int64_t e = seen.begin; e < seen.end; ++e) shown[e] = row.mask[e];
+        else
+            for (std::int64_t e = seen.begin; e < seen.end; ++e) shown[e] = row.mask[e * row.mask_stride];
+        for (std::int64_t e = seen.end; e < vectors_up<T>(seen.end); ++e) shown[e] = 0;
+        return shown;
+    }
+};
 
 // Consecutive keys from the first to the last that some of the rows see, in whole chains of additions; and
 // whether the mask hides any of them from any row.
@@ -64,37 +73,56 @@ struct MaskSummary {
 // Of the rows that `at` lists, of one batch entry; the keys are those of a block that begins at `origin`.
 inline Left left_by(const BooleanMask& mask, std::int64_t batch, const QueryHead* at, std::int64_t rows,
                     Range keys, std::int64_t origin) {
-    Left left = {{0, 0}, false};
-    bool hides_before = false;
-    for (std::int64_t begin = round_down(keys.begin - origin, kChain) + origin; begin < keys.end;
-         begin += kChain) {
-        const Range chain = common({begin, begin + kChain}, keys);
-        MaskSummary summary;
-        const unsigned char* last = nullptr;
-        for (std::int64_t r = 0; r < rows; ++r) {
-            const unsigned char* const row = row_of(mask, batch, at[r].head, at[r].query);
-            if (row == last) continue;
-            summary.add_row(row + chain.begin * mask.key_stride, count(chain), mask.key_stride);
-            last = row;
+    const Range chains = blocks_touched(relative(keys, origin), kChain);
+    const auto keys_of = [&](std::int64_t chain) {
+        return common({origin + chain * kChain, origin + (chain + 1) * kChain}, keys);
+    };
+    MaskSummary summary[kMostScores / kChain];
+    const unsigned char* last = nullptr;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const unsigned char* const row = row_of(mask, batch, at[r].head, at[r].query);
+        if (row == last) continue;
+        last = row;
+        for (std::int64_t chain = chains.begin; chain < chains.end; ++chain) {
+            const Range of = keys_of(chain);
+            summary[chain].add_row(row + of.begin * mask.key_stride, count(of), mask.key_stride);
         }
-        hides_before |= summary.hides_some();
-        if (!summary.sees_some()) continue;
-        if (empty(left.keys)) left.keys.begin = chain.begin, hides_before = summary.hides_some();
-        left.keys.end = chain.end;
-        left.hides = hides_before;
     }
+    Range seen = chains;
+    while (!empty(seen) && !summary[seen.begin].sees_some()) ++seen.begin;
+    while (!empty(seen) && !summary[seen.end - 1].sees_some()) --seen.end;
+    if (empty(seen)) return {{0, 0}, false};
+    Left left = {{keys_of(seen.begin).begin, keys_of(seen.end - 1).end}, false};
+    for (std::int64_t chain = seen.begin; chain < seen.end; ++chain)
+        left.hides |= summary[chain].hides_some();
     return left;
+}
+
+// How many bytes are not 0.
+inline std::int64_t count_nonzero(const unsigned char* bytes, std::int64_t count) {
+    using Bytes = MaskSummary::Bytes;
+    constexpr std::int64_t width = MaskSummary::width, most = 255;  // that a byte of a sum holds
+    const Bytes zero(std::uint8_t{0}), one(std::uint8_t{1});
+    std::int64_t total = 0, i = 0;
+    while (i + width <= count) {
+        Bytes sum = zero;
+        for (const std::int64_t end = smaller(count - width + 1, i + most * width); i < end; i += width)
+            sum = sum + xsimd::select(Bytes::load_unaligned(bytes + i) == zero, zero, one);
+        unsigned char sums[width];
+        sum.store_unaligned(sums);
+        for (const unsigned char x : sums) total += x;
+    }
+    for (; i < count; ++i) total += bytes[i] != 0;
+    return total;
 }
 
 // How many of the keys of a range a row sees.
 inline std::int64_t count_left(const BooleanMask& mask, std::int64_t batch, const QueryHead& at, Range keys) {
     const unsigned char* const row = row_of(mask, batch, at.head, at.query);
     if (mask.key_stride == 0) return *row != 0 ? count(keys) : 0;
+    if (mask.key_stride == 1) return count_nonzero(row + keys.begin, count(keys));
     std::int64_t seen = 0;
-    if (mask.key_stride == 1)
-        for (std::int64_t key = keys.begin; key < keys.end; ++key) seen += row[key] != 0;
-    else
-        for (std::int64_t key = keys.begin; key < keys.end; ++key) seen += row[key * mask.key_stride] != 0;
+    for (std::int64_t key = keys.begin; key < keys.end; ++key) seen += row[key * mask.key_stride] != 0;
     return seen;
 }
 

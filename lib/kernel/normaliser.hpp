@@ -29,8 +29,8 @@ struct ScoreRows {
     const Range* seen;  // keys
     const RowConstants<T>* constant;
     RowState<T>* state;
-    T* rescale;                           // the factor for o so far
-    const unsigned char* mask = nullptr;  // of the only row: as in Scores
+    T* rescale;                // the factor for o so far
+    const T* shown = nullptr;  // of the only row: as in Scores
 };
 
 // An activation with its normaliser, as blocks of rows use it. `head` is one of q; `key_count`: of the keys
@@ -236,7 +236,7 @@ template <class T, class Act, class N>
 void weigh_rows(const ScoreRows<T>& of) {
     for (std::int64_t r = 0; r < of.rows; ++r) {
         const Range seen = common(relative(of.seen[r], of.first_key), of.columns);
-        of.rescale[r] = N::template weigh<T, Act>({of.s.row(r), of.columns, seen, of.scale, of.mask},
+        of.rescale[r] = N::template weigh<T, Act>({of.s.row(r), of.columns, seen, of.scale, of.shown},
                                                   of.constant[r], of.state[r]);
     }
 }

@@ -51,12 +51,9 @@ template <class T>
 [[gnu::noinline, gnu::cold]] bool sees_any(const BackwardCall<T>& call, std::int64_t batch,
                                            const QueryHead& at) {
     const Range keys = keys_seen(call.visibility, at.query);
-    const ScoreRow row = {batch, at.head, at.query, 0, keys};
-    const Range found = next_run(keys, keys.begin, [&](std::int64_t j) {
-        return sees(call.stages, row, j) &&
-               (!call.mask.data || count_left(call.mask, batch, at, {j, j + 1}) > 0);
-    });
-    return !empty(found);
+    ScoreRow row = {batch, at.head, at.query, 0, keys};
+    if (call.mask.data) row = with_mask(call.mask, row);
+    return !empty(next_seen(call.stages, row, keys.begin));
 }
 
 // What is subtracted from dp: delta_i = sum over the group's heads of do_i . o_i, less dlse_i. Where no key

@@ -208,24 +208,6 @@ struct Raw {
     static Vec<T> back(Elements x) { return Vec<T>((Register)x); }
 };
 
-// As many bytes and integers as a vector has elements.
-template <class T>
-struct RawBytes {
-    typedef unsigned char Bytes __attribute__((vector_size(kWidth<T>)));
-    typedef std::int32_t Integers __attribute__((vector_size(kWidth<T> * sizeof(std::int32_t))));
-};
-
-// Where the first `width` bytes are not 0.
-template <class T>
-inline Mask<T> nonzero(const unsigned char* from) {
-    using Integers = typename RawBytes<T>::Integers;
-    using Elements = typename Raw<T>::Elements;
-    typename RawBytes<T>::Bytes bytes;
-    __builtin_memcpy(&bytes, from, sizeof bytes);
-    const Integers wide = __builtin_convertvector(bytes, Integers);
-    return Raw<T>::back(__builtin_convertvector(wide, Elements)) != Vec<T>(0);
-}
-
 // With h a power of two, exchanges a's elements whose index has the bit h for b's whose index has not:
 // a = [a0 a1 a2 a3], b = [b0 b1 b2 b3] become, with h = 1, [a0 b0 a2 b2], [a1 b1 a3 b3].
 template <int h, class T, int... i>

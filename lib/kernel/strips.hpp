@@ -88,38 +88,57 @@ inline std::int64_t first_column(const ForwardCall<T>& call, std::int64_t column
     return call.reading == Reading::in_place ? column : round_down(column, kChain);
 }
 
+// The strips of a block of rows in a block of keys.
+struct Strips {
+    Strip list[kMostRows / kEdgeRows];
+    int count = 0;
+    bool see_any = false;
+};
+
+// Where not all rows see all of these keys, a few rows at a time, so that rows which see less cost less;
+// those that see the same columns go together.
+template <class T>
+Strips strips_of(const ForwardRows<T>& row, Range keys) {
+    const ForwardCall<T>& call = row.call;
+    const std::int64_t rows = count(row.rows), first_key = round_down(keys.begin, call.block.keys);
+    Strips strips;
+    for (std::int64_t r = 0; r < rows; r += kEdgeRows) {
+        const Range some = {r, smaller(r + kEdgeRows, rows)};
+        const Range queries = queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
+        const Left left = left_by_mask(row, some, common(keys_seen(call.visibility, queries), keys));
+        const Range columns = relative(left.keys, first_key);
+        const Range from_chain = {first_column(call, columns.begin), columns.end};
+        const Strip next = {some, empty(columns) ? Range{0, 0} : from_chain, left.hides};
+        Strip* const last = strips.count > 0 ? &strips.list[strips.count - 1] : nullptr;
+        if (last && same(last->columns, next.columns) && last->masked == next.masked)
+            last->rows.end = some.end;
+        else
+            strips.list[strips.count++] = next;
+        strips.see_any |= !empty(columns);
+    }
+    return strips;
+}
+
 // Calls body(block, strip) for each strip that the rows see of some key blocks. If they see none, o becomes
 // 0.
 template <class T, class Body>
 void for_strips(ForwardRows<T>& row, Range key_blocks, Body body) {
     const ForwardCall<T>& call = row.call;
-    const std::int64_t rows = count(row.rows), block_keys = call.block.keys;
+    const std::int64_t block_keys = call.block.keys;
     const Range seen = common(keys_seen(call.visibility, queries_of(call.n, row.rows)),
                               {key_blocks.begin * block_keys, key_blocks.end * block_keys});
     const Range touched = blocks_touched(seen, block_keys);
-    if (empty(touched)) clear_rows(row.o, rows, call.block.value_width);
+    if (empty(touched)) clear_rows(row.o, count(row.rows), call.block.value_width);
     for (std::int64_t kb = touched.begin; kb < touched.end; ++kb) {
-        const Range keys = common(seen, keys_of_block(call, kb));
-        const Left left = left_by_mask(row, {0, rows}, keys);
-        if (empty(left.keys)) {
-            if (kb == touched.begin) clear_rows(row.o, rows, call.block.value_width);
-            continue;
-        }
-        const KeyBlock<T> block = read_key_block(row, kb, touched);
-        // Where not all rows see all keys, a few at a time, so that rows which see less cost less.
-        const Seen all = seen_of(call.visibility, queries_of(call.n, row.rows), keys);
-        const std::int64_t step = all == Seen::wholly && !left.hides ? rows : kEdgeRows;
-        for (std::int64_t r = 0; r < rows; r += step) {
-            const Range some = {r, smaller(r + step, rows)};
-            const Range queries =
-                queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
-            const Range seen_here = common(keys_seen(call.visibility, queries), left.keys);
-            const Left here = left.hides ? left_by_mask(row, some, seen_here) : Left{seen_here, false};
-            const Range columns = relative(here.keys, block.keys.begin);
-            if (!empty(columns))
-                body(block, Strip{some, {first_column(call, columns.begin), columns.end}, here.hides});
-            else if (block.join == Join::store)
-                clear_rows(row.o.at(r, 0), count(some), call.block.value_width);
+        const Strips strips = strips_of(row, common(seen, keys_of_block(call, kb)));
+        KeyBlock<T> block = {};
+        if (strips.see_any) block = read_key_block(row, kb, touched);
+        for (int i = 0; i < strips.count; ++i) {
+            const Strip& strip = strips.list[i];
+            if (!empty(strip.columns))
+                body(block, strip);
+            else if (kb == touched.begin)
+                clear_rows(row.o.at(strip.rows.begin, 0), count(strip.rows), call.block.value_width);
         }
     }
 }

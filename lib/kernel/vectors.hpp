@@ -163,12 +163,10 @@ inline VectorsMask<T> elements_in(Range range) {
     });
 }
 
-// Those of them whose byte is not 0, too; null: all.
+// Which elements are not 0.
 template <class T>
-inline VectorsMask<T> elements_in(Range range, const unsigned char* bytes) {
-    const VectorsMask<T> inside = elements_in<T>(range);
-    if (!bytes) return inside;
-    return each<VectorsMask<T>>([&](int i) { return inside.v[i] && nonzero<T>(bytes + i * kWidth<T>); });
+inline VectorsMask<T> nonzero(const T* from) {
+    return each<VectorsMask<T>>([&](int i) { return load(from + i * kWidth<T>) != Vec<T>(0); });
 }
 
 }  // namespace

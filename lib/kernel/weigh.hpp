@@ -13,19 +13,20 @@ struct Scores {
     T* s;
     Range columns, seen;
     T scale;
-    const unsigned char* mask = nullptr;  // hides elements of which the byte is 0; null: none
+    const T* shown =
+        nullptr;  // 0 where an element of any vector that holds a seen one is hidden; null: none is
 };
 
 // Calls body(c, prepare(c), mask) for each c at which whole vectors of a row begin that hold a seen element.
 // Those come first that lie inside `seen`, and then those at its edges. The mask is null where all elements
-// are seen; the next vectors are prepared there before body is called for these. `bytes` hide elements; null:
-// none.
+// are seen; the next vectors are prepared there before body is called for these. `shown` is as in
+// Scores.
 template <class T, class Prepare, class Body>
-inline void for_seen(Range seen, const unsigned char* bytes, Prepare prepare, Body body) {
+inline void for_seen(Range seen, const T* shown, Prepare prepare, Body body) {
     constexpr int w = Vectors<T>::width;
     if (empty(seen)) return;
     const Range whole = {vectors_up<T>(seen.begin), vectors_down<T>(seen.end)};
-    if (!empty(whole) && !bytes) {
+    if (!empty(whole) && !shown) {
         auto prepared = prepare(whole.begin);
         for (std::int64_t c = whole.begin; c < whole.end; c += w) {
             auto next = prepared;
@@ -36,9 +37,9 @@ inline void for_seen(Range seen, const unsigned char* bytes, Prepare prepare, Bo
     }
     const std::int64_t last = whole.end < seen.end ? vectors_down<T>(seen.end - 1) : seen.end;
     const std::int64_t edge = seen.begin < whole.begin ? vectors_down<T>(seen.begin) : last;
-    std::int64_t c = bytes && !empty(whole) ? whole.begin : edge;
+    std::int64_t c = shown && !empty(whole) ? whole.begin : edge;
     while (c < seen.end) {
-        const VectorsMask<T> mask = elements_in<T>(relative(seen, c), bytes ? bytes + c : nullptr);
+        const VectorsMask<T> mask = shown ? nonzero(shown + c) : elements_in<T>(relative(seen, c));
         body(c, prepare(c), &mask);
         if (contains(whole, c))
             c = c + w < whole.end ? c + w : edge;
@@ -47,9 +48,9 @@ inline void for_seen(Range seen, const unsigned char* bytes, Prepare prepare, Bo
     }
 }
 template <class T, class Body>
-inline void for_seen(Range seen, const unsigned char* bytes, Body body) {
+inline void for_seen(Range seen, const T* shown, Body body) {
     for_seen<T>(
-        seen, bytes, [](std::int64_t) { return 0; },
+        seen, shown, [](std::int64_t) { return 0; },
         [&](std::int64_t c, int, const VectorsMask<T>* mask) { body(c, mask); });
 }
 
@@ -90,7 +91,7 @@ template <class T, class Act, class N>
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<false>(argument<Act, N>(s + c, a, b));
     };
-    for_seen<T>(row.seen, row.mask, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
+    for_seen<T>(row.seen, row.shown, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         const Vectors<T> p = seen_or<T>(mask, Act::value(x), 0);
         store(s + c, p);
         if constexpr (N::divides) sum = sum + p;
@@ -117,7 +118,7 @@ template <bool smallest, class T>
 inline T row_extreme(const Scores<T>& row) {
     constexpr T beyond = smallest ? infinity<T>() : -infinity<T>();
     Vectors<T> extreme(beyond);
-    for_seen<T>(row.seen, row.mask, [&](std::int64_t c, const VectorsMask<T>* mask) {
+    for_seen<T>(row.seen, row.shown, [&](std::int64_t c, const VectorsMask<T>* mask) {
         const Vectors<T> x = seen_or<T>(mask, load_vectors(row.s + c), beyond);
         extreme = smallest ? at_most(extreme, x) : at_least(extreme, x);
     });
