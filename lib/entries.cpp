@@ -79,6 +79,14 @@ std::int64_t integer_at(const hone_const_integers& integers, std::int64_t index)
                                         : static_cast<const std::int64_t*>(integers.data)[index];
 }
 
+std::int64_t query_rows_of_entries(const hone_problem& p) {
+    return ragged_queries(p) ? integer_at(p.query_offsets, p.batch) - integer_at(p.query_offsets, 0)
+                             : p.queries;
+}
+std::int64_t key_rows_of_entries(const hone_problem& p) {
+    return ragged_keys(p) ? integer_at(p.key_offsets, p.batch) - integer_at(p.key_offsets, 0) : p.keys;
+}
+
 Entry entry_of(const hone_problem& p, std::int64_t batch) {
     const auto if_set = [&](std::uint32_t flag, const hone_const_integers& of) {
         return p.flags & flag ? &of : nullptr;

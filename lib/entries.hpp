@@ -48,6 +48,10 @@ inline std::int64_t key_rows(const hone_problem& p) {
     return ragged_keys(p) ? p.total_keys : p.keys;
 }
 
+// Those of them that belong to an entry, where all lengths and offsets are there.
+std::int64_t query_rows_of_entries(const hone_problem& p);
+std::int64_t key_rows_of_entries(const hone_problem& p);
+
 std::int64_t integer_at(const hone_const_integers& integers, std::int64_t index);
 Entry entry_of(const hone_problem& p, std::int64_t batch);
 

@@ -93,12 +93,21 @@ void end_call(std::span<const BackwardCall<T>> parts) {
     sum_parameter_gradients(parts);
 }
 
+template <class T>
+void set_lse_stride(ForwardCall<T>& call, std::int64_t stride) {
+    call.lse.head_stride = stride;
+}
+template <class T>
+void set_lse_stride(BackwardCall<T>& call, std::int64_t stride) {
+    call.lse.head_stride = call.dlse.head_stride = stride;
+}
+
 // The call of a part, which begins at `own` in the workspace.
 template <class T, class Args>
 auto call_of_part(const Part<Args>& part, const CallPlan<Args>& plan, std::byte* workspace, std::size_t own) {
     auto call = call_of<T>(part.plan, part.problem, part.args, workspace + own);
     call.scratch_at = plan.scratch_at - own, call.scratch_bytes = plan.scratch_bytes;
-    call.lse.head_stride = part.lse_stride;
+    set_lse_stride(call, part.lse_stride);
     return call;
 }
 
@@ -126,7 +135,7 @@ void sum_parts(std::span<const BackwardCall<T>> parts, const hone_problem& p, co
     Target<T> Gradients<T>::*const terms[] = {&Gradients<T>::q, &Gradients<T>::k, &Gradients<T>::v};
     for (int i = 0; i < 3; ++i) {
         if (!summed.of[i]) continue;
-        const std::int64_t rows = i == 0 ? query_rows(p) : key_rows(p);
+        const std::int64_t rows = i == 0 ? query_rows_of_entries(p) : key_rows_of_entries(p);
         const SumOverParts<T> sum = {
             parts,
             hows[i],
