@@ -43,7 +43,7 @@ inline const std::vector<Bad>& bad_problems() {
     static const std::vector<Bad> list = {
         {"problem_null", "problem", [](auto& a) { a.problem_pointer = nullptr; }},
         {"problem_size_zero", "size", [](auto& a) { a.problem.size = 0; }},
-        {"problem_size_smaller", "size", [](auto& a) { a.problem.size -= 8; }},
+        {"problem_size_smaller", "size", [](auto& a) { a.problem.size = 120; }},
         {"problem_size_of_garbage", "size", [](auto& a) { a.problem.size = 0xcccccccccccccccc; }},
         {"problem_reserved", "reserved", [](auto& a) { a.problem.reserved = 1; }, BOTH, HONE_SOFTMAX,
          HONE_UNSUPPORTED},
@@ -51,7 +51,7 @@ inline const std::vector<Bad>& bad_problems() {
         {"dtype_negative", "dtype", [](auto& a) { a.problem.dtype = -1; }},
         {"activation_beyond", "activation", [](auto& a) { a.problem.activation = hone_activation_count(); }},
         {"activation_negative", "activation", [](auto& a) { a.problem.activation = -1; }},
-        {"flags_2", "flags", [](auto& a) { a.problem.flags = 2; }, BOTH, HONE_SOFTMAX, HONE_UNSUPPORTED},
+        {"flags_64", "flags", [](auto& a) { a.problem.flags = 64; }, BOTH, HONE_SOFTMAX, HONE_UNSUPPORTED},
         {"flags_all", "flags", [](auto& a) { a.problem.flags = ~0u; }, BOTH, HONE_SOFTMAX, HONE_UNSUPPORTED},
         {"alignment_2", "alignment", [](auto& a) { a.problem.alignment = 2; }},
         {"alignment_negative", "alignment", [](auto& a) { a.problem.alignment = -1; }},

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <hone/hone.hpp>
+#include <initializer_list>
 #include <regex>
 #include <string>
 #include <vector>
 
 #include "tests/accuracy.hpp"
-#include "tests/bad_input_cases.hpp"
+#include "tests/bad_visibility_cases.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {
@@ -71,6 +72,7 @@ std::string bad_name(const testing::TestParamInfo<Bad>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Problem, BadInput, testing::ValuesIn(bad_problems()), bad_name);
+INSTANTIATE_TEST_SUITE_P(Visibility, BadInput, testing::ValuesIn(bad_visibility()), bad_name);
 INSTANTIATE_TEST_SUITE_P(Forward, BadInput, testing::ValuesIn(bad_forward_arguments()), bad_name);
 INSTANTIATE_TEST_SUITE_P(Backward, BadInput, testing::ValuesIn(bad_backward_arguments()), bad_name);
 
@@ -79,6 +81,23 @@ TEST(GoodInput, that_the_bad_calls_start_from_is_accepted) {
         for (const Direction direction : {Direction::forward, Direction::backward}) {
             Fixture fixture(static_cast<hone_activation>(activation), direction);
             Arguments a = fixture.arguments();
+            EXPECT_EQ(fixture.run(a), HONE_OK) << hone_last_error();
+        }
+}
+
+TEST(GoodInput, windows_lengths_offsets_and_masks_that_the_bad_ones_are_changed_from) {
+    for (const auto& change : std::initializer_list<void (*)(Arguments&)>{
+             [](Arguments& a) { a.problem.flags = HONE_WINDOW, a.problem.window_left = -1; },
+             [](Arguments& a) { a.problem.flags = HONE_WINDOW, a.problem.window_right = INT64_MAX; },
+             [](Arguments& a) { set_key_lengths<7, 0>(a), set_query_lengths<0, 5>(a); },
+             [](Arguments& a) { set_query_offsets<0, 3, 5>(a), set_key_offsets<2, 2, 7>(a); },
+             [](Arguments& a) { set_key_offsets<0, 4, 7>(a), set_key_lengths<4, 3>(a); },
+             [](Arguments& a) { set_mask(a, 2, 4, 5, 7); }, [](Arguments& a) { set_mask(a, 1, 1, 1, 1); },
+             [](Arguments& a) { set_mask(a, 0, 0, 0, 0); }})
+        for (const Direction direction : {Direction::forward, Direction::backward}) {
+            Fixture fixture(HONE_SOFTMAX, direction);
+            Arguments a = fixture.arguments();
+            change(a);
             EXPECT_EQ(fixture.run(a), HONE_OK) << hone_last_error();
         }
 }

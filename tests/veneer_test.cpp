@@ -118,11 +118,58 @@ TEST(Veneer, arrays_are_not_counted_where_extents_are_wrong) {
 // A temporary that owns its elements would be gone before the call.
 static_assert(!std::is_constructible_v<ConstArray, std::vector<float>>);
 static_assert(!std::is_constructible_v<Array, std::vector<float>>);
+static_assert(!std::is_constructible_v<ConstIntegers, std::vector<std::int64_t>>);
+static_assert(std::is_constructible_v<ConstIntegers, const std::vector<std::int32_t>&>);
 static_assert(std::is_constructible_v<ConstArray, std::vector<float>&>);
 static_assert(std::is_constructible_v<ConstArray, std::span<const double>>);
 static_assert(std::is_constructible_v<Array, std::span<double>>);
 static_assert(!std::is_constructible_v<Array, std::span<const double>>);
 static_assert(!std::is_constructible_v<Array, const std::vector<float>&>);
+
+// Two sequences, of 1 and of 2 tokens, packed; and the same padded.
+TEST(Veneer, lengths_offsets_windows_and_masks_reach_the_library) {
+    std::vector<float> x = {1, 2, 3}, padded = {1, 0, 2, 3}, o(3), o_padded(4), wrong(2), lse(3);
+    const std::vector<std::int32_t> offsets = {0, 1, 3}, few = {0, 1};
+    const std::vector<std::int64_t> lengths = {1, 2};
+    const auto view = [](std::vector<float>& t) { return bnhd(t.data(), 1, 2, 1); };
+    Problem ragged = {.batch = 2, .queries = 2, .keys = 2, .key_dim = 1, .value_dim = 1, .scale = 1e-30};
+    ragged.query_offsets = ragged.key_offsets = offsets;
+    ragged.total_queries = ragged.total_keys = 3;
+    const Forward packed = {.q = view(x), .k = view(x), .v = view(x), .o = view(o), .lse = lse};
+    forward(ragged, packed);
+    EXPECT_EQ(o, (std::vector<float>{1, 2.5, 2.5}));
+    ragged.window = Window{.left = 0, .right = 0};
+    forward(ragged, packed);
+    EXPECT_EQ(o, x);
+    const bool others[] = {true, false, true, false, true, true};
+    ragged.window = {};
+    Forward masked = packed;
+    masked.mask = bhqk(others, 1, 1, 1, 2);
+    forward(ragged, masked);
+    EXPECT_EQ(o, (std::vector<float>{1, 2, 2}));
+    Problem by_lengths = {.batch = 2, .queries = 2, .keys = 2, .key_dim = 1, .value_dim = 1, .scale = 1e-30};
+    by_lengths.query_lengths = by_lengths.key_lengths = lengths;
+    forward(by_lengths, {.q = view(padded), .k = view(padded), .v = view(padded), .o = view(o_padded)});
+    EXPECT_EQ(o_padded, (std::vector<float>{1, 0, 2.5, 2.5}));
+    const auto refusal = [&](const Problem& problem, const Forward& call) -> std::string {
+        try {
+            forward(problem, call);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "";
+    };
+    Forward short_lse = packed;
+    short_lse.lse = wrong;
+    EXPECT_EQ(refusal(ragged, short_lse), "lse: has 2 elements; should have 3");
+    ragged.key_offsets = few;
+    EXPECT_EQ(refusal(ragged, packed), "key_offsets: has 2 elements; should have 3");
+    ragged.key_offsets = ConstIntegers::later();
+    EXPECT_EQ(refusal(ragged, packed),
+              "key_offsets: is NULL; should point to its integers, as flags has "
+              "HONE_RAGGED_KEYS");
+    EXPECT_GT(workspace_bytes(ragged, packed), 0u);
+}
 
 TEST(Veneer, computes_in_the_type_of_q) {
     const std::vector<double> q = {1}, k = {0, 1}, v = {2, 6}, sink = {0.5};

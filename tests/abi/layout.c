@@ -1,10 +1,11 @@
-/* layout.c: where each field of 0.2.0 lies, in bytes: it must lie there in every later version. Compiling
+/* layout.c: where each field of a version lies, in bytes: it must lie there in every later version. Compiling
  * this is the test. */
 #include <hone/hone.h>
 
 #define FIELD(type, field, offset) \
     typedef char type##_##field##_is_elsewhere[offsetof(type, field) == offset ? 1 : -1];
 
+/* 0.2.0 */
 FIELD(hone_problem, size, 0)
 FIELD(hone_problem, dtype, 8)
 FIELD(hone_problem, activation, 12)
@@ -79,9 +80,39 @@ FIELD(hone_activation_info, takes_weight, 36)
 FIELD(hone_activation_info, takes_softmax_n, 40)
 FIELD(hone_activation_info, reserved, 44)
 
-/* As they lie by value in other structs, these two cannot grow. */
+/* 0.3.0 */
+FIELD(hone_problem, diagonal_shift, 128)
+FIELD(hone_problem, window_left, 136)
+FIELD(hone_problem, window_right, 144)
+FIELD(hone_problem, total_queries, 152)
+FIELD(hone_problem, total_keys, 160)
+FIELD(hone_problem, query_lengths, 168)
+FIELD(hone_problem, key_lengths, 184)
+FIELD(hone_problem, query_offsets, 200)
+FIELD(hone_problem, key_offsets, 216)
+FIELD(hone_const_integers, data, 0)
+FIELD(hone_const_integers, dtype, 8)
+FIELD(hone_const_integers, reserved, 12)
+FIELD(hone_const_scores, data, 0)
+FIELD(hone_const_scores, batch, 8)
+FIELD(hone_const_scores, heads, 16)
+FIELD(hone_const_scores, queries, 24)
+FIELD(hone_const_scores, keys, 32)
+FIELD(hone_const_scores, batch_stride, 40)
+FIELD(hone_const_scores, head_stride, 48)
+FIELD(hone_const_scores, query_stride, 56)
+FIELD(hone_const_scores, key_stride, 64)
+FIELD(hone_const_scores, dtype, 72)
+FIELD(hone_const_scores, reserved_0, 76)
+FIELD(hone_const_scores, reserved, 80)
+FIELD(hone_forward_args, mask, 472)
+FIELD(hone_backward_args, mask, 920)
+
+/* As they lie by value in other structs, these cannot grow. */
 typedef char hone_tensor_grows[sizeof(hone_tensor) == 104 ? 1 : -1];
 typedef char hone_const_tensor_grows[sizeof(hone_const_tensor) == 104 ? 1 : -1];
+typedef char hone_const_integers_grows[sizeof(hone_const_integers) == 16 ? 1 : -1];
+typedef char hone_const_scores_grows[sizeof(hone_const_scores) == 112 ? 1 : -1];
 
 int main(void) {
     return 0;

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <stdexcept>
@@ -45,6 +46,15 @@ template <class R>
 concept ScalarRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
                       Scalar<std::ranges::range_value_t<R>> &&
                       (std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>);
+// Contiguous int32 or int64 that outlive the expression.
+template <class R>
+concept IntegerRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+                       std::signed_integral<std::ranges::range_value_t<R>> &&
+                       (sizeof(std::ranges::range_value_t<R>) == 4 || sizeof(std::ranges::range_value_t<R>) == 8) &&
+                       (std::is_lvalue_reference_v<R> || std::ranges::borrowed_range<R>);
+// The elements of a mask.
+template <class B>
+concept Byte = sizeof(B) == 1 && std::is_trivially_copyable_v<B>;
 template <class R>
 concept WritableScalarRange =
     ScalarRange<R> && !std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>;
@@ -144,11 +154,67 @@ struct Array {
     }
 };
 
+// Lengths or offsets that a call reads: any std::vector, std::array or std::span of int32_t or int64_t is
+// one, but no temporary that owns its elements. An empty one is absent.
+struct ConstIntegers {
+    const void* data = nullptr;
+    std::size_t size = 0;
+    hone_dtype dtype = HONE_INT64;
+    bool given = false;
+
+    ConstIntegers() = default;
+    template <IntegerRange R>
+    ConstIntegers(R&& values)
+        : data(std::ranges::data(values)),
+          size(std::ranges::size(values)),
+          dtype(sizeof(std::ranges::range_value_t<R>) == 4 ? HONE_INT32 : HONE_INT64),
+          given(size > 0) {}
+
+    // Those whose values are not known yet: a workspace can be asked for that is enough for any.
+    static ConstIntegers later() {
+        ConstIntegers integers;
+        integers.given = true;
+        return integers;
+    }
+    hone_const_integers raw() const { return {data, dtype, 0}; }
+};
+
+// A boolean mask, hone_const_scores.
+struct MaskView {
+    const void* data = nullptr;
+    std::int64_t batch = 0, heads = 0, queries = 0, keys = 0;
+    std::int64_t batch_stride = 0, head_stride = 0, query_stride = 0, key_stride = 0;
+
+    hone_const_scores raw() const {
+        hone_const_scores t = {};
+        t.data = data;
+        t.batch = batch, t.heads = heads, t.queries = queries, t.keys = keys;
+        t.batch_stride = batch_stride, t.head_stride = head_stride;
+        t.query_stride = query_stride, t.key_stride = key_stride;
+        t.dtype = HONE_BOOL;
+        return t;
+    }
+};
+
+// A mask in row-major order [batch, heads, queries, keys], each extent that of the problem or 1.
+template <Byte B>
+MaskView bhqk(const B* data, std::int64_t batch, std::int64_t heads, std::int64_t queries,
+              std::int64_t keys) {
+    return {data, batch, heads, queries, keys, heads * queries * keys, queries * keys, keys, 1};
+}
+
+// The keys that a query sees around the diagonal; -1: no bound on that side.
+struct Window {
+    std::int64_t left = -1, right = -1;
+};
+
 // hone_problem; the fields are described there.
 struct Problem {
     hone_activation activation = HONE_SOFTMAX;
     bool causal = false;
     hone_alignment alignment = HONE_TOP_LEFT;
+    std::int64_t diagonal_shift = 0;
+    std::optional<Window> window = {};
     std::int64_t batch = 1, query_heads = 1, kv_heads = 1;
     std::int64_t queries = 0, keys = 0, key_dim = 0, value_dim = 0;
     std::int64_t group_heads = 0;
@@ -156,12 +222,24 @@ struct Problem {
     hone_dtype dtype = HONE_DTYPE_DEFAULT;  // by default q's
     int threads = 0;
     const char* isa = nullptr;
+    // Padded batches: [batch]. Ragged ones: [batch + 1], where q (k) has total_queries (total_keys) rows.
+    ConstIntegers query_lengths = {}, key_lengths = {};
+    ConstIntegers query_offsets = {}, key_offsets = {};
+    std::int64_t total_queries = 0, total_keys = 0;
 
     hone_problem raw() const {
         hone_problem p;
         check(hone_problem_init(&p, sizeof p));
         p.dtype = dtype, p.activation = activation;
-        p.flags = causal ? HONE_CAUSAL : 0, p.alignment = alignment;
+        p.flags =
+            (causal ? HONE_CAUSAL : 0) | (window ? HONE_WINDOW : 0) |
+            (query_lengths.given ? HONE_QUERY_LENGTHS : 0) | (key_lengths.given ? HONE_KEY_LENGTHS : 0) |
+            (query_offsets.given ? HONE_RAGGED_QUERIES : 0) | (key_offsets.given ? HONE_RAGGED_KEYS : 0);
+        p.alignment = alignment, p.diagonal_shift = diagonal_shift;
+        if (window) p.window_left = window->left, p.window_right = window->right;
+        p.query_lengths = query_lengths.raw(), p.key_lengths = key_lengths.raw();
+        p.query_offsets = query_offsets.raw(), p.key_offsets = key_offsets.raw();
+        p.total_queries = total_queries, p.total_keys = total_keys;
         p.batch = batch, p.query_heads = query_heads, p.kv_heads = kv_heads;
         p.queries = queries, p.keys = keys, p.key_dim = key_dim, p.value_dim = value_dim;
         p.group_heads = group_heads;
@@ -185,6 +263,7 @@ struct Forward {
     ConstArray sink = {}, log_prior = {}, shift = {};
     Array lse = {};
     std::span<std::byte> workspace = {};
+    MaskView mask = {};
 };
 
 // hone_backward_args; the fields and their shapes are described there.
@@ -194,11 +273,12 @@ struct Backward {
     View dq = {}, dk = {}, dv = {};
     Array dsink = {}, dlog_prior = {}, dshift = {};
     std::span<std::byte> workspace = {};
+    MaskView mask = {};
 };
 
 namespace detail {
 
-// The problem, with its dtype taken from q, and the lengths that its arrays should have.
+// The problem, with its dtype taken from q, and the sizes that its arrays should have.
 class Call {
   public:
     Call(const Problem& p, const ConstView& q) : problem_(p.raw()) {
@@ -207,7 +287,12 @@ class Call {
         const std::int64_t group = !joint ? 1 : p.group_heads != 0 ? p.group_heads : p.query_heads;
         heads_ = p.query_heads;
         groups_ = group > 0 && p.query_heads % group == 0 ? p.query_heads / group : kUnknown;
-        rows_ = product(product(p.batch, groups_), p.queries);
+        rows_ = p.query_offsets.given ? product(groups_, p.total_queries)
+                                      : product(product(p.batch, groups_), p.queries);
+        check_size("query_lengths", p.query_lengths, p.batch, 0);
+        check_size("key_lengths", p.key_lengths, p.batch, 0);
+        check_size("query_offsets", p.query_offsets, p.batch, 1);
+        check_size("key_offsets", p.key_offsets, p.batch, 1);
     }
     const hone_problem& problem() const { return problem_; }
 
@@ -228,6 +313,15 @@ class Call {
     // Of what the library will refuse by its own name.
     static constexpr std::int64_t kUnknown = -1;
 
+    static void check_size(const char* name, const ConstIntegers& of, std::int64_t batch, std::size_t more) {
+        const std::size_t size = static_cast<std::size_t>(batch) + more;
+        if (of.data && batch >= 0 && of.size != size) throw wrong_size(name, of.size, size);
+    }
+    static Error wrong_size(const char* name, std::size_t has, std::size_t should_have) {
+        return Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has " + std::to_string(has) +
+                                                " elements; should have " + std::to_string(should_have));
+    }
+
     static std::int64_t product(std::int64_t a, std::int64_t b) {
         constexpr std::int64_t most = std::int64_t{1} << 48;
         if (a < 0 || b < 0 || (b > 0 && a > most / b)) return kUnknown;
@@ -242,8 +336,7 @@ class Call {
             throw Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has another type; should have " +
                                                    (is_double ? "doubles" : "floats"));
         if (size >= 0 && array.size != static_cast<std::size_t>(size))
-            throw Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has " + std::to_string(array.size) +
-                                                   " elements; should have " + std::to_string(size));
+            throw wrong_size(name, array.size, static_cast<std::size_t>(size));
         return array.data;
     }
 
@@ -259,6 +352,7 @@ inline hone_forward_args args_of(const Call& call, const Forward& f) {
     a.log_prior = call.per_head("log_prior", f.log_prior);
     a.shift = call.per_head("shift", f.shift);
     a.lse = call.per_row("lse", f.lse);
+    a.mask = f.mask.raw();
     a.workspace = f.workspace.data(), a.workspace_bytes = f.workspace.size();
     return a;
 }
@@ -275,6 +369,7 @@ inline hone_backward_args args_of(const Call& call, const Backward& b) {
     a.dsink = call.per_group("dsink", b.dsink);
     a.dlog_prior = call.per_head("dlog_prior", b.dlog_prior);
     a.dshift = call.per_head("dshift", b.dshift);
+    a.mask = b.mask.raw();
     a.workspace = b.workspace.data(), a.workspace_bytes = b.workspace.size();
     return a;
 }
