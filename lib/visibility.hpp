@@ -23,19 +23,21 @@ enum class Seen { none, partly, wholly };
 
 namespace {
 
-// Of all queries of the problem, where batch entries do not differ.
+// Of all queries of the problem, where batch entries do not differ. Shifts and bounds may be any 64-bit
+// numbers.
 inline Visibility visibility_of(const hone_problem& p) {
-    constexpr std::int64_t far = std::int64_t{1} << 52;  // beyond any key; sums of it fit
-    const std::int64_t all = p.queries + p.keys;         // where a bound is that far away, there is none
-    const std::int64_t diagonal =
-        clamp(p.diagonal_shift, -far, far) + (p.alignment == HONE_BOTTOM_RIGHT ? p.keys - p.queries : 0);
+    const std::int64_t all = p.queries + p.keys;  // where a bound is that far away, there is none
+    const auto bound = [&](__int128 x) {
+        return static_cast<std::int64_t>(x < -all ? -all : x > all ? all : x);
+    };
+    const __int128 diagonal =
+        static_cast<__int128>(p.diagonal_shift) + (p.alignment == HONE_BOTTOM_RIGHT ? p.keys - p.queries : 0);
     Visibility v = {p.queries, p.keys, all, all};
-    if (p.flags & HONE_CAUSAL) v.beyond = diagonal + 1;
+    if (p.flags & HONE_CAUSAL) v.beyond = bound(diagonal + 1);
     if (p.flags & HONE_WINDOW) {
-        if (p.window_left >= 0) v.before = smaller(p.window_left, far) - diagonal;
-        if (p.window_right >= 0) v.beyond = smaller(v.beyond, smaller(p.window_right, far) + diagonal + 1);
+        if (p.window_left >= 0) v.before = bound(p.window_left - diagonal);
+        if (p.window_right >= 0) v.beyond = smaller(v.beyond, bound(p.window_right + diagonal + 1));
     }
-    v.before = clamp(v.before, -all, all), v.beyond = clamp(v.beyond, -all, all);
     return v;
 }
 

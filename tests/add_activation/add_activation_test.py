@@ -10,7 +10,6 @@ usage: add_activation_test.py source-tree ISAs        (ISAs: the units to build;
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from readme import blocks, section  # noqa: E402
+from tree import copy  # noqa: E402
 
 MARKER = "New activations go above this line."
 
@@ -25,15 +25,6 @@ MARKER = "New activations go above this line."
 def run(command, **kwargs):
     print("+", " ".join(map(str, command)), flush=True)
     return subprocess.run(command, check=True, text=True, **kwargs)
-
-
-def copy(source, tree):
-    """The tree without its build directories and its history."""
-
-    def left_out(directory, names):
-        return [n for n in names if n == ".git" or (pathlib.Path(directory, n) / "meson-private").exists()]
-
-    shutil.copytree(source, tree, ignore=left_out)
 
 
 def follow_readme(tree):

@@ -1,0 +1,201 @@
+"""Breaks the library on purpose, one line at a time, on a copy of the tree, and expects the quick tests to fail
+each time: tests that pass on a wrong kernel are worth nothing.
+
+usage: wrong_kernels_test.py source-tree ISA        (ISA: the unit to build)
+"""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from tree import copy  # noqa: E402
+
+# In the order of how much they find.
+PROGRAMS = ("search_test", "ragged_test", "kernels_test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrong:
+    name: str
+    file: str
+    right: str  # stands once in the file
+    wrong: str
+
+
+KERNELS = [
+    Wrong("causal rows see one key too few", "lib/visibility.hpp", "v.beyond = bound(diagonal + 1);", "v.beyond = bound(diagonal);"),
+    Wrong("causal rows see one key too many", "lib/visibility.hpp", "v.beyond = bound(diagonal + 1);", "v.beyond = bound(diagonal + 2);"),
+    Wrong(
+        "a window is one too wide on the left",
+        "lib/visibility.hpp",
+        "bound(p.window_left - diagonal);",
+        "bound(p.window_left - diagonal + 1);",
+    ),
+    Wrong(
+        "a window is one too narrow on the right",
+        "lib/visibility.hpp",
+        "bound(p.window_right + diagonal + 1)",
+        "bound(p.window_right + diagonal)",
+    ),
+    Wrong(
+        "the diagonal is not shifted",
+        "lib/visibility.hpp",
+        "static_cast<__int128>(p.diagonal_shift)",
+        "static_cast<__int128>(0)",
+    ),
+    Wrong(
+        "the first query of a block is taken for all of them",
+        "lib/visibility.hpp",
+        "keys_seen(v, queries.end - 1).end};",
+        "keys_seen(v, queries.begin).end};",
+    ),
+    Wrong(
+        "an entry has the segment before its own",
+        "lib/entries.cpp",
+        "rows.first = integer_at(*offsets, batch);",
+        "rows.first = integer_at(*offsets, batch - (batch > 0));",
+    ),
+    Wrong(
+        "an entry has its neighbour's length",
+        "lib/entries.cpp",
+        "integer_at(*lengths, batch);",
+        "integer_at(*lengths, batch - (batch > 0));",
+    ),
+    Wrong(
+        "bottom-right is that of the longest entry",
+        "lib/entries.cpp",
+        "alone.queries = entry.queries.count, alone.keys = entry.keys.count;",
+        "alone.queries = entry.queries.count, alone.keys = entry.keys.count;\n"
+        "    if (p.alignment == HONE_BOTTOM_RIGHT) alone.diagonal_shift += p.keys - alone.keys;",
+    ),
+    Wrong("rows of dq, dk and dv after a length are left", "lib/schedule.cpp", "gradient.rows + gradient.padding;", "gradient.rows;"),
+    Wrong("rows of o after a length are left", "lib/parts.cpp", "part.plan.padding = entry.queries.padding;", ""),
+    Wrong(
+        "L of a ragged batch lies as that of a padded one",
+        "lib/parts.cpp",
+        "args_of(p_, a_, entry), {}, query_rows(p_), 0, {}",
+        "args_of(p_, a_, entry), {}, p_.queries, 0, {}",
+    ),
+    Wrong(
+        "a gradient that entries share lacks the last one",
+        "lib/gradient_sum.cpp",
+        "if (row < (part.*of.how).rows)",
+        "if (row < (part.*of.how).rows && &part != &of.parts.back())",
+    ),
+    Wrong(
+        "a row has the mask's row before its own",
+        "lib/boolean_mask.hpp",
+        "query * mask.query_stride;",
+        "(query - (query > 0)) * mask.query_stride;",
+    ),
+    Wrong(
+        "a head has the mask of the first one",
+        "lib/boolean_mask.hpp",
+        "head * mask.head_stride +",
+        "0 * head +",
+    ),
+    Wrong(
+        "a batch entry has the mask of the first one",
+        "lib/entries.cpp",
+        "if (mask.batch != 1) move(mask.data, entry.batch * mask.batch_stride, 1);",
+        "",
+    ),
+    Wrong(
+        "a mask's bytes are those of one key before",
+        "lib/kernel/masked.hpp",
+        "shown[e] = row.mask[e];",
+        "shown[e] = row.mask[e - (e > seen.begin)];",
+    ),
+    Wrong(
+        "only a byte of 1 is visible",
+        "lib/kernel/masked.hpp",
+        "shown[e] = row.mask[e];",
+        "shown[e] = row.mask[e] == 1;",
+    ),
+    Wrong(
+        "a block that the mask hides in part counts as seen wholly",
+        "lib/kernel/masked.hpp",
+        "left.hides |= summary[chain].hides_some();",
+        "left.hides = false;",
+    ),
+    Wrong(
+        "the last chain of keys that a mask leaves is dropped",
+        "lib/kernel/masked.hpp",
+        "keys_of(seen.end - 1).end}, false};",
+        "keys_of(seen.end - 1 - (count(seen) > 1)).end}, false};",
+    ),
+    Wrong(
+        "defaults count the keys that a mask hides",
+        "lib/kernel/masked.hpp",
+        "return call.mask.data ? count_left(call.mask, batch, at, keys) : count(keys);",
+        "return count(keys);",
+    ),
+    Wrong(
+        "a NaN behind the mask reaches o",
+        "lib/kernel/forward.hpp",
+        "if (strip.masked) seen = with_mask(call.mask, seen);",
+        "",
+    ),
+    Wrong(
+        "a NaN behind the mask reaches dq, dk and dv",
+        "lib/kernel/backward.hpp",
+        "!row.masked && !may_hide",
+        "!may_hide",
+    ),
+]
+
+
+def run(command, **kwargs):
+    return subprocess.run(list(map(str, command)), text=True, **kwargs)
+
+
+def build(directory, targets):
+    return run(["meson", "compile", "-C", directory, *targets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def caught_by(directory):
+    """The first program that fails, or None."""
+    environment = os.environ | {"HONE_TEST_QUICK": "1"}
+    for program in PROGRAMS:
+        command = [directory / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
+        if run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+            return program
+    return None
+
+
+def main():
+    source, isa = sys.argv[1:]
+    missed = 0
+    with tempfile.TemporaryDirectory() as name:
+        tree, directory = pathlib.Path(name, "tree"), pathlib.Path(name, "build")
+        copy(source, tree)
+        options = ["-Dtests=enabled", "-Dbench=disabled", "-Doptimization=1", f"-Disas={isa}"]
+        run(["meson", "setup", directory, tree, *options], check=True, stdout=subprocess.DEVNULL)
+        built = build(directory, PROGRAMS)
+        if built.returncode != 0:
+            sys.exit(built.stdout)
+        if program := caught_by(directory):
+            sys.exit(f"{program} fails on the right library")
+        for kernel in KERNELS:
+            file = tree / kernel.file
+            right = file.read_text()
+            if right.count(kernel.right) != 1:
+                sys.exit(f"{kernel.file} should have this once: {kernel.right}")
+            file.write_text(right.replace(kernel.right, kernel.wrong))
+            built = build(directory, ["hone:shared_library"])
+            if built.returncode != 0:
+                sys.exit(f"{kernel.name}: {built.stdout}")
+            program = caught_by(directory)
+            print(f"{kernel.name}: {'caught by ' + program if program else 'MISSED'}", flush=True)
+            missed += program is None
+            file.write_text(right)
+    print(f"{len(KERNELS)} wrong kernels, {missed} missed")
+    sys.exit(missed != 0)
+
+
+main()
