@@ -170,6 +170,18 @@ void run_reference(Call<S>& call) {
         reference::backward<S>(call.problem, call.backward_args());
 }
 
+// Whether the mask, if there is one, shows key j to query i of head h of batch entry b.
+inline bool shown(const hone_const_scores& m, std::int64_t b, std::int64_t h, std::int64_t i,
+                  std::int64_t j) {
+    if (!m.data) return true;
+    const auto* byte = static_cast<const unsigned char*>(m.data);
+    if (m.batch != 1) byte += b * m.batch_stride;
+    if (m.heads != 1) byte += h * m.head_stride;
+    if (m.queries != 1) byte += i * m.query_stride;
+    if (m.keys != 1) byte += j * m.key_stride;
+    return *byte != 0;
+}
+
 // Whether query i of head h sees key j, both counted within batch entry b.
 template <class S>
 bool sees(const Call<S>& call, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
@@ -185,14 +197,7 @@ bool sees(const Call<S>& call, std::int64_t b, std::int64_t h, std::int64_t i, s
         if (p.window_left != -1 && behind > p.window_left) return false;
         if (p.window_right != -1 && -behind > p.window_right) return false;
     }
-    const hone_const_scores& m = call.mask;
-    if (!m.data) return true;
-    const auto* byte = static_cast<const unsigned char*>(m.data);
-    if (m.batch != 1) byte += b * m.batch_stride;
-    if (m.heads != 1) byte += h * m.head_stride;
-    if (m.queries != 1) byte += i * m.query_stride;
-    if (m.keys != 1) byte += j * m.key_stride;
-    return *byte != 0;
+    return shown(call.mask, b, h, i, j);
 }
 
 // The number of keys that query i of head h sees.

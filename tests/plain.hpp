@@ -26,9 +26,18 @@ struct Modifiers {
     std::function<bool(const Entry&)> hides = [](const Entry&) { return false; };
     std::function<Dual(Dual)> change = [](Dual s) { return s; };
     std::function<double(const Entry&)> keep = [](const Entry&) { return 1.0; };
+    // By the mask: defaults that depend on the number of keys do not count these.
+    std::function<bool(const Entry&)> masks = [](const Entry&) { return false; };
 
     bool sees(const Entry& at) const {
-        return contains(keys_seen(visibility, at.query), at.key) && !hides(at);
+        return contains(keys_seen(visibility, at.query), at.key) && !hides(at) && !masks(at);
+    }
+    std::int64_t count(const Entry& row) const {
+        const Range keys = keys_seen(visibility, row.query);
+        std::int64_t count = 0;
+        for (std::int64_t j = keys.begin; j < keys.end; ++j)
+            count += !masks({row.batch, row.head, row.query, j});
+        return count;
     }
 };
 
@@ -50,9 +59,6 @@ class Plain {
         for_rows([&](std::int64_t b, std::int64_t group, std::int64_t i) {
             const double lse = lse_of(args, b, group, i);
             weights(args, b, group, i, lse);
-            if (std::isnan(lse) && sees_any(b, group, i))
-                for_heads(group,
-                          [&](std::int64_t h) { std::fill_n(call_[O].row(b, h, i), p_.value_dim, lse); });
             for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
                 const double weight = p_slope_[n].value * m_.keep(at);
                 for (std::int64_t d = 0; d < p_.value_dim; ++d)
@@ -76,8 +82,6 @@ class Plain {
                     delta -= call_[DLSE].data()[reference::lse_index<A>(p_, b, group, i)];
                 const double sink = reference::sink_logit<A, double>(p_, args, group);
                 if (call_[DSINK].present()) call_[DSINK].data()[group] -= std::exp(sink - lse) * delta;
-                if (call_[DLOG_PRIOR].present() && std::isnan(delta))
-                    for_heads(group, [&](std::int64_t h) { call_[DLOG_PRIOR].data()[h] += delta; });
             }
             for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
                 const double dp = weight_gradient(at), slope = p_slope_[n].slope;
@@ -111,18 +115,6 @@ class Plain {
                 if (const Entry at = {b, group * heads_ + h, i, j}; m_.sees(at)) body(at, h * p_.keys + j);
     }
 
-    bool sees_any(std::int64_t b, std::int64_t group, std::int64_t i) {
-        bool any = false;
-        for_entries(b, group, i, [&](const Entry&, std::int64_t) { any = true; });
-        return any;
-    }
-
-    // Heads of a group share a normaliser, and so a NaN in it: those too that see none of the keys.
-    template <class Body>
-    void for_heads(std::int64_t group, Body body) {
-        for (std::int64_t h = group * heads_; h < (group + 1) * heads_; ++h) body(h);
-    }
-
     // The changed scores of a row, and L of them: with the log-prior, without a shift.
     template <class Args>
     double lse_of(const Args& args, std::int64_t b, std::int64_t group, std::int64_t i) {
@@ -142,10 +134,10 @@ class Plain {
     // The weights before they are changed, and their slopes by the changed scores, all else alike.
     template <class Args>
     void weights(const Args& args, std::int64_t b, std::int64_t group, std::int64_t i, double lse) {
-        const std::int64_t keys = count_seen(m_.visibility, i);
         for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
             double shift = 0, weight = 1 / std::exp(lse);
             if constexpr (!A::normalised) {
+                const std::int64_t keys = m_.count(at);
                 shift = reference::bias<A, double>(args, at.head, keys);
                 weight = reference::weight<A, double>(p_, keys);
             }

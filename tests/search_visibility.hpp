@@ -35,6 +35,15 @@ class VisibilityDraw {
         if (one_in(2)) draw_mask();
         spec_.nan_unseen = one_in(2);
     }
+    void draw_mask() {
+        BoolMask& m = spec_.bool_mask;
+        m.shows = static_cast<Shows>(random_.integer(1, static_cast<int>(Shows::a_range)));
+        m.one_batch = one_in(3), m.one_head = one_in(2), m.one_query = one_in(4), m.one_key = one_in(8);
+        m.by_stride = one_in(2);
+        m.order = one_in(2) ? 0 : static_cast<int>(random_.integer(0, 23));
+        m.negative = one_in(3) ? static_cast<unsigned>(random_.integer(0, 15)) : 0;
+        m.padding = one_in(3) ? up_to(9) : 0;
+    }
 
   private:
     bool one_in(int n) { return random_.integer(1, n) == 1; }
@@ -96,16 +105,6 @@ class VisibilityDraw {
             fewer();
             lengths = rows;
         }
-    }
-
-    void draw_mask() {
-        BoolMask& m = spec_.bool_mask;
-        m.shows = static_cast<Shows>(random_.integer(1, static_cast<int>(Shows::a_range)));
-        m.one_batch = one_in(3), m.one_head = one_in(2), m.one_query = one_in(4), m.one_key = one_in(8);
-        m.by_stride = one_in(2);
-        m.order = one_in(2) ? 0 : static_cast<int>(random_.integer(0, 23));
-        m.negative = one_in(3) ? static_cast<unsigned>(random_.integer(0, 15)) : 0;
-        m.padding = one_in(3) ? up_to(9) : 0;
     }
 
     Random random_;

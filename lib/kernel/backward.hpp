@@ -149,6 +149,16 @@ T differentiate_row(const BackwardRows<T>& row, std::int64_t r, const Scores<T>&
     return differentiate(scores, dp, row.constant[r]);
 }
 
+// The sum of the elements that no stage hides.
+template <class T>
+[[gnu::noinline, gnu::cold]] T sum_of_seen(const Stages<T>& stages, const ScoreRow& row, const T* ds) {
+    T sum = 0;
+    for (Range run = next_seen(stages, row, row.seen.begin); !empty(run);
+         run = next_seen(stages, row, run.end))
+        for (std::int64_t e = run.begin; e < run.end; ++e) sum += ds[e];
+    return sum;
+}
+
 // The same between the stages.
 template <class T>
 T differentiate_staged(const BackwardRows<T>& row, const ScoreRow& at, std::int64_t r, Scores<T> scores,
@@ -158,7 +168,8 @@ T differentiate_staged(const BackwardRows<T>& row, const ScoreRow& at, std::int6
     before_activation(stages, at, scores.scale, scores.s, &kept);
     after_activation_backward(stages, at, dp);
     scores.scale = 1;
-    const T sum = differentiate_row(row, r, scores, dp);
+    T sum = differentiate_row(row, r, scores, dp);
+    if (__builtin_isnan(sum) && may_hide(stages)) sum = sum_of_seen(stages, at, dp);
     after_activation(stages, at, scores.s);
     before_activation_backward(stages, at, dp, kept);
     return sum;

@@ -20,7 +20,10 @@ void join_heads(const ForwardCall<T>& call, const GroupTask& task) {
         for (std::int64_t head = task.group * n.group_heads; head < (task.group + 1) * n.group_heads;
              ++head) {
             T* const o = row_of(call.o, {task.batch, head, query});
-            scale_row(o, n.value_dim, static_cast<T>(logits.sum().share(logits.of_head(head))), o);
+            // A head that sees no key has no share, even in a sum that is NaN.
+            const auto logit = logits.of_head(head);
+            const T share = logit == -infinity<T>() ? T(0) : static_cast<T>(logits.sum().share(logit));
+            scale_row(o, n.value_dim, share, o);
         }
         if (call.lse.data)
             number_of(call.lse, {task.batch, task.group, query}) =
