@@ -134,10 +134,10 @@ class Plain {
     // The weights before they are changed, and their slopes by the changed scores, all else alike.
     template <class Args>
     void weights(const Args& args, std::int64_t b, std::int64_t group, std::int64_t i, double lse) {
+        const std::int64_t keys = A::normalised ? 0 : m_.count({b, group, i, 0});  // its group is its head
         for_entries(b, group, i, [&](const Entry& at, std::int64_t n) {
             double shift = 0, weight = 1 / std::exp(lse);
             if constexpr (!A::normalised) {
-                const std::int64_t keys = m_.count(at);
                 shift = reference::bias<A, double>(args, at.head, keys);
                 weight = reference::weight<A, double>(p_, keys);
             }

@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent))
 from tree import copy  # noqa: E402
 
 # In the order of how much they find.
-PROGRAMS = ("search_test", "ragged_test", "kernels_test")
+PROGRAMS = ("search_test", "kernels_test", "ragged_test", "core_test")
 
 
 @dataclasses.dataclass(frozen=True)
