@@ -18,6 +18,7 @@ usage() {
 ./run.sh test --all       also all of what follows
 ./run.sh sanitize         the tests under ASan + UBSan, and under TSan, in short (HONE_TEST_QUICK=1)
 ./run.sh clang            builds with clang++ and -Werror
+./run.sh wrong            breaks the library on purpose, line by line, and expects the quick tests to fail each time
 ./run.sh neon             cross-builds for 64-bit ARM and runs the kernel tests under qemu
 END
 }
@@ -226,13 +227,25 @@ clang() {
     CC=$clang CXX=$clangxx build build-clang -Dwerror=true -Dtests=enabled -Dbench=enabled && passed=$((passed + 1))
 }
 
+# Each wrong kernel that the tests catch counts as a test that passed.
+wrong() {
+    local baseline=sse2 log=build-wrong/log caught missed
+    [ "$(uname -m)" = aarch64 ] && baseline=neon64
+    mkdir -p build-wrong
+    note "breaking the library on purpose"
+    python3 tests/wrong_kernels/wrong_kernels_test.py "$PWD" $baseline | tee $log
+    caught=$(grep -c ': caught by ' $log) missed=$(grep -c ': MISSED' $log)
+    passed=$((passed + caught)) failed=$((failed + missed))
+    grep -q ' wrong kernels, ' $log || failed=$((failed + 1))
+}
+
 neon() {
     need g++-aarch64-linux-gnu=aarch64-linux-gnu-g++ qemu-user=qemu-aarch64 googletest=/usr/src/googletest
     # xsimd is headers alone: the host's serve, with nothing else of the host in sight.
     mkdir -p build-neon-include && ln -sfn /usr/include/xsimd build-neon-include/xsimd
-    targets='tests/kernels_test tests/floating_point_test' build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
+    targets='tests/kernels_test tests/floating_point_test tests/ragged_test tests/search_test' build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
         -Dtests=enabled -Dbench=disabled &&
-        HONE_TEST_QUICK=1 run_tests build-neon kernels floating_point -t 4
+        HONE_TEST_QUICK=1 run_tests build-neon kernels floating_point ragged search -t 4
 }
 
 # The last line, and the exit status: failure where a test failed or none ran.
@@ -271,10 +284,11 @@ case "${1-} ${2-}" in
         sanitize
         clang
         neon
+        wrong
     fi
     report
     ;;
-"sanitize " | "clang " | "neon ")
+"sanitize " | "clang " | "neon " | "wrong ")
     need_build_tools
     "$1"
     report

@@ -4,9 +4,11 @@ each time: tests that pass on a wrong kernel are worth nothing.
 usage: wrong_kernels_test.py source-tree ISA        (ISA: the unit to build)
 """
 
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
+import queue
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ sys.path.insert(0, str(HERE.parent))
 from tree import copy  # noqa: E402
 
 # In the order of how much they find.
-PROGRAMS = ("search_test", "kernels_test", "ragged_test", "core_test")
+PROGRAMS = ("search_test", "kernels_test", "semantics_test", "ragged_test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,46 +156,68 @@ def run(command, **kwargs):
     return subprocess.run(list(map(str, command)), text=True, **kwargs)
 
 
-def build(directory, targets):
-    return run(["meson", "compile", "-C", directory, *targets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+class Tree:
+    """A copy of the source tree, and what is built of it: in the first one the tests, in the others the library
+    alone. The tests run with the library of any."""
 
+    def __init__(self, source, directory, isa, tests):
+        self.source, self.build = directory / "tree", directory / "build"
+        copy(source, self.source)
+        options = ["-Dtests=enabled" if tests else "-Dtests=disabled", "-Dbench=disabled", "-Doptimization=1"]
+        command = ["meson", "setup", self.build, self.source, *options, f"-Disas={isa}"]
+        run(command, check=True, stdout=subprocess.DEVNULL)
+        self.compile(*(PROGRAMS if tests else ()))
 
-def caught_by(directory):
-    """The first program that fails, or None."""
-    environment = os.environ | {"HONE_TEST_QUICK": "1"}
-    for program in PROGRAMS:
-        command = [directory / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
-        if run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
-            return program
-    return None
+    def compile(self, *targets):
+        command = ["meson", "compile", "-C", self.build, "hone:shared_library", *targets]
+        built = run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if built.returncode != 0:
+            raise RuntimeError(built.stdout)
+
+    def caught_by(self, tests):
+        """The first program that fails, or None."""
+        environment = os.environ | {"HONE_TEST_QUICK": "1", "LD_LIBRARY_PATH": str(self.build / "lib")}
+        for program in PROGRAMS:
+            command = [tests.build / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
+            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            if run(command, env=environment, **silent).returncode != 0:
+                return program
+        return None
+
+    def breaks(self, kernel, tests):
+        """Which program catches the wrong kernel."""
+        file = self.source / kernel.file
+        right = file.read_text()
+        if right.count(kernel.right) != 1:
+            raise RuntimeError(f"{kernel.file} should have this once: {kernel.right}")
+        file.write_text(right.replace(kernel.right, kernel.wrong))
+        self.compile()
+        program = self.caught_by(tests)
+        file.write_text(right)
+        print(f"{kernel.name}: {'caught by ' + program if program else 'MISSED'}", flush=True)
+        return program
 
 
 def main():
     source, isa = sys.argv[1:]
-    missed = 0
     with tempfile.TemporaryDirectory() as name:
-        tree, directory = pathlib.Path(name, "tree"), pathlib.Path(name, "build")
-        copy(source, tree)
-        options = ["-Dtests=enabled", "-Dbench=disabled", "-Doptimization=1", f"-Disas={isa}"]
-        run(["meson", "setup", directory, tree, *options], check=True, stdout=subprocess.DEVNULL)
-        built = build(directory, PROGRAMS)
-        if built.returncode != 0:
-            sys.exit(built.stdout)
-        if program := caught_by(directory):
+        tests = Tree(source, pathlib.Path(name, "tests"), isa, tests=True)
+        workers = max(1, min(len(os.sched_getaffinity(0)), 4))
+        trees = queue.SimpleQueue()
+        for n in range(workers):
+            trees.put(Tree(source, pathlib.Path(name, str(n)), isa, tests=False))
+        if program := tests.caught_by(tests):
             sys.exit(f"{program} fails on the right library")
-        for kernel in KERNELS:
-            file = tree / kernel.file
-            right = file.read_text()
-            if right.count(kernel.right) != 1:
-                sys.exit(f"{kernel.file} should have this once: {kernel.right}")
-            file.write_text(right.replace(kernel.right, kernel.wrong))
-            built = build(directory, ["hone:shared_library"])
-            if built.returncode != 0:
-                sys.exit(f"{kernel.name}: {built.stdout}")
-            program = caught_by(directory)
-            print(f"{kernel.name}: {'caught by ' + program if program else 'MISSED'}", flush=True)
-            missed += program is None
-            file.write_text(right)
+
+        def catch(kernel):
+            tree = trees.get()
+            try:
+                return tree.breaks(kernel, tests)
+            finally:
+                trees.put(tree)
+
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            missed = list(pool.map(catch, KERNELS)).count(None)
     print(f"{len(KERNELS)} wrong kernels, {missed} missed")
     sys.exit(missed != 0)
 
