@@ -15,11 +15,19 @@ PARTS = {  # as a regular expression, and in words
     "q": (rf"q(?P<q>{NUMBER})", "the queries, as q1024"),
     "k": (rf"k(?P<k>{NUMBER})", "the keys, as k1024"),
     "d": (rf"d(?P<d>{NUMBER})", "the dimension, as d64"),
-    "variant": (r"(?P<variant>causal|single_location)", "causal or single_location"),
+    "causal": (r"(?P<causal>causal)", "causal"),
+    "window": (rf"window(?P<window>{NUMBER})", "a window, as window512"),
+    "documents": (rf"documents(?P<documents>{NUMBER})", "documents, as documents4"),
+    "hidden": (rf"hidden(?P<hidden>{NUMBER})", "hidden keys in percent, as hidden10"),
+    "lengths": (r"(?P<lengths>lengths)", "lengths"),
+    "ragged": (r"(?P<ragged>ragged)", "ragged"),
+    "single_location": (r"(?P<single_location>single_location)", "single_location"),
     "threads": (rf"threads:(?P<threads>{NUMBER})", "the threads, as threads:1"),
 }
-OPTIONAL = ("kv", "variant")
-NUMBERS = ("b", "h", "kv", "q", "k", "d", "threads")
+WORDS = ("causal", "window", "documents", "hidden", "lengths", "ragged", "single_location")
+OPTIONAL = ("kv", *WORDS)
+NUMBERS = ("b", "h", "kv", "q", "k", "d", "window", "documents", "hidden", "threads")
+SHORTEST = 16  # sequence of a ragged batch
 MEASURED = "/process_time/real_time"  # what Google Benchmark appends
 
 _NAME = re.compile(
@@ -44,8 +52,25 @@ class Case:
     q: int
     k: int
     d: int
-    variant: str  # plain, causal, single_location
     threads: int
+    causal: bool = False
+    window: int = 0  # keys; numbers are 0 where there is no such word
+    documents: int = 0
+    hidden: int = 0  # percent
+    lengths: bool = False
+    ragged: bool = False
+    single_location: bool = False
+
+    @property
+    def words(self):
+        """As the name has them."""
+        values = {word: getattr(self, word) for word in WORDS}
+        return [word if value is True else f"{word}{value}" for word, value in values.items() if value]
+
+    @property
+    def variant(self):
+        """The words in one: plain, causal, causal/window512, ..."""
+        return "/".join(self.words) or "plain"
 
     @property
     def name(self):
@@ -59,8 +84,7 @@ class Case:
     @property
     def _shape(self):
         kv = f"/kv{self.kv}" if self.kv != self.h else ""
-        variant = f"/{self.variant}" if self.variant != "plain" else ""
-        return f"b{self.b}/h{self.h}{kv}/q{self.q}/k{self.k}/d{self.d}{variant}"
+        return "/".join([f"b{self.b}/h{self.h}{kv}/q{self.q}/k{self.k}/d{self.d}", *self.words])
 
 
 def parse(text):
@@ -69,7 +93,11 @@ def parse(text):
     match = _NAME.fullmatch(text)
     if not match:
         raise BadName(_fault(text))
-    return _case(match)
+    case = _case(match)
+    for wrong, sentence in _senseless(case):
+        if wrong:
+            raise BadName(sentence)
+    return case
 
 
 def find(text):
@@ -79,8 +107,26 @@ def find(text):
 
 
 def _case(match):
-    parts = {key: int(text) if key in NUMBERS and text else text for key, text in match.groupdict().items()}
-    return Case(**parts | {"kv": parts["kv"] or parts["h"], "variant": parts["variant"] or "plain"})
+    parts = match.groupdict()
+    for key in NUMBERS:
+        parts[key] = int(parts[key] or 0)
+    for key in set(WORDS).difference(NUMBERS):
+        parts[key] = bool(parts[key])
+    return Case(**parts | {"kv": parts["kv"] or parts["h"]})
+
+
+def _senseless(case):
+    """[(whether it is so, what is wrong with it)] of what the words may not say."""
+    rows = min(case.q, case.k)
+    return [
+        (case.single_location and len(case.words) > 1, "single_location goes with no other word"),
+        (case.lengths and case.ragged, "lengths pad a batch and ragged packs it: one of the two"),
+        (case.documents and (case.lengths or case.ragged), "documents are of equal length: without lengths and ragged"),
+        (case.documents > rows, f"documents{case.documents} want {case.documents} queries and keys, or more"),
+        (case.hidden > 99, f"'hidden{case.hidden}' should be 99 percent at most"),
+        (case.ragged and case.q != case.k, f"ragged queries have the keys' offsets: k{case.k} should be k{case.q}"),
+        (case.ragged and rows < SHORTEST, f"ragged sequences have {SHORTEST} rows at least: q{case.q} is too few"),
+    ]
 
 
 def _fault(text):
@@ -92,5 +138,6 @@ def _fault(text):
             continue
         choices.append(meaning)
         if key not in OPTIONAL:
-            return f"'{words[0]}' should be {', or '.join(choices)}" if words else f"it lacks {meaning}"
+            should = ", or ".join(filter(None, [", ".join(choices[:-1]), meaning]))
+            return f"'{words[0]}' should be {should}" if words else f"it lacks {meaning}"
     return f"'{words[0]}' is more than a name has"

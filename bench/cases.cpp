@@ -1,9 +1,8 @@
-// cases.cpp: which shapes are benchmarked, what a case is called, and what it counts as work.
+// cases.cpp: which shapes are benchmarked, and what a case is called.
 #include "cases.hpp"
 
 #include <omp.h>
 
-#include <algorithm>
 #include <hone/hone.hpp>
 
 namespace hone::bench {
@@ -28,8 +27,14 @@ std::string words(const Shape& s) {
     add("/q", s.queries);
     add("/k", s.keys);
     add("/d", s.dim);
-    if (s.variant == Variant::causal) text += "/causal";
-    if (s.variant == Variant::single_location) text += "/single_location";
+    const Options& o = s.options;
+    if (o.causal) text += "/causal";
+    if (o.window > 0) add("/window", o.window);
+    if (o.documents > 0) add("/documents", o.documents);
+    if (o.hidden > 0) add("/hidden", o.hidden);
+    if (o.lengths) text += "/lengths";
+    if (o.ragged) text += "/ragged";
+    if (o.single_location) text += "/single_location";
     return text;
 }
 
@@ -39,23 +44,20 @@ std::vector<Shape> shapes() {
     std::vector<Shape> all;
     for (const std::int64_t dim : {64, 128})
         for (const std::int64_t rows : {256, 1024, 2048, 4096})
-            for (const Variant variant : {Variant::plain, Variant::causal})
-                all.push_back({1, 8, 8, rows, rows, dim, variant});
-    all.push_back({1, 8, 2, 1024, 1024, 64, Variant::plain});  // grouped queries
-    all.push_back({1, 8, 2, 1024, 1024, 64, Variant::causal});
-    all.push_back({1, 8, 1, 1024, 1024, 64, Variant::plain});  // multi-query
-    all.push_back({1, 32, 8, 1, 4096, 128, Variant::plain});   // decoding
-    all.push_back({256, 16, 1, 1, 32, 1024, Variant::single_location});
+            for (const bool causal : {false, true})
+                all.push_back({1, 8, 8, rows, rows, dim, {.causal = causal}});
+    for (const Options& options : {Options{.causal = true, .window = 512}, Options{.window = 512},
+                                   Options{.documents = 4}, Options{.hidden = 10}})
+        all.push_back({1, 8, 8, 2048, 2048, 64, options});
+    all.push_back({1, 8, 2, 1024, 1024, 64});  // grouped queries
+    all.push_back({1, 8, 2, 1024, 1024, 64, {.causal = true}});
+    all.push_back({1, 8, 1, 1024, 1024, 64});  // multi-query
+    all.push_back({1, 32, 8, 1, 4096, 128});   // decoding
+    all.push_back({16, 32, 8, 1, 4096, 128, {.lengths = true}});
+    all.push_back({16, 8, 8, 1024, 1024, 64, {.ragged = true}});
+    all.push_back({16, 8, 8, 1024, 1024, 64, {.causal = true, .ragged = true}});
+    all.push_back({256, 16, 1, 1, 32, 1024, {.single_location = true}});
     return all;
-}
-
-// The (query, key) pairs of one head that see each other.
-std::int64_t visible_pairs(const Shape& s) {
-    if (s.variant != Variant::causal) return s.queries * s.keys;
-    std::int64_t pairs = 0;
-    for (std::int64_t i = 0; i < s.queries; ++i)
-        pairs += std::clamp<std::int64_t>(i + 1 + s.keys - s.queries, 0, s.keys);
-    return pairs;
 }
 
 }  // namespace
@@ -70,7 +72,15 @@ hone_problem make_problem(const Shape& shape, hone_activation activation, hone_d
     check(hone_problem_init(&problem, sizeof problem));
     problem.dtype = dtype;
     problem.activation = activation;
-    problem.flags = shape.variant == Variant::causal ? HONE_CAUSAL : 0;
+    const Options& options = shape.options;
+    if (options.causal) problem.flags |= HONE_CAUSAL;
+    if (options.window > 0) {
+        problem.flags |= HONE_WINDOW;
+        problem.window_left = options.window_left();
+        problem.window_right = options.window_right();
+    }
+    if (options.lengths) problem.flags |= HONE_KEY_LENGTHS;
+    if (options.ragged) problem.flags |= HONE_RAGGED_QUERIES | HONE_RAGGED_KEYS;
     problem.alignment = HONE_BOTTOM_RIGHT;
     problem.batch = shape.batch;
     problem.query_heads = shape.query_heads;
@@ -80,29 +90,6 @@ hone_problem make_problem(const Shape& shape, hone_activation activation, hone_d
     problem.key_dim = shape.dim;
     problem.value_dim = shape.dim;
     return problem;
-}
-
-double flops(const Shape& shape, Direction direction) {
-    const int backward_products = shape.variant == Variant::single_location ? 3 : 5;
-    const int products = direction == Direction::forward ? 2 : backward_products;
-    return 2.0 * products * shape.batch * shape.query_heads * shape.dim * visible_pairs(shape);
-}
-
-double bytes(const Case& c) {
-    const Shape& s = c.shape;
-    const bool single_location = s.variant == Variant::single_location;
-    const hone_activation_info activation = describe(c.activation);
-    const double o = double(s.batch) * s.query_heads * s.queries * s.dim;  // and dout
-    const double q = single_location ? o / s.batch : o;
-    const double kv = double(s.batch) * s.kv_heads * s.keys * s.dim * (single_location ? 1 : 2);
-    const double lse = double(s.batch) * (activation.joint ? 1 : s.query_heads) * s.queries;
-    double elements = q + kv + o;
-    if (c.direction == Direction::backward) {
-        elements += q;                         // dq
-        if (!single_location) elements += kv;  // dk, dv
-        if (activation.normalised) elements += o + lse;
-    }
-    return elements * (c.dtype == HONE_FLOAT32 ? 4 : 8);
 }
 
 int all_threads() {

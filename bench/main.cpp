@@ -74,7 +74,8 @@ void add_context(const std::string& isa) {
     benchmark::AddCustomContext("cpu", cpu_model());
     benchmark::AddCustomContext("isa", isa);
     benchmark::AddCustomContext("flops",
-                                "forward 4 B H Nq Nk D, backward 2.5 times that, half under a causal mask");
+                                "forward 4 B H Nq Nk D, backward 2.5 times that; for Nq Nk the pairs that "
+                                "causality, windows, documents and lengths leave");
     benchmark::AddCustomContext("compiler", compiler());
     benchmark::AddCustomContext("operating_system", operating_system());
     for (const int threads : thread_counts()) {

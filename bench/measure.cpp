@@ -15,6 +15,7 @@
 #include "peak.hpp"
 #include "tensors.hpp"
 #include "truth.hpp"
+#include "work.hpp"
 
 namespace hone::bench {
 namespace {

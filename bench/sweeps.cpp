@@ -24,8 +24,8 @@ std::vector<hone_activation> every_activation() {
     return all;
 }
 
-Shape square(std::int64_t heads, std::int64_t rows, std::int64_t dim, Variant variant = Variant::plain) {
-    return {1, heads, heads, rows, rows, dim, variant};
+Shape square(std::int64_t heads, std::int64_t rows, std::int64_t dim, const Options& options = {}) {
+    return {1, heads, heads, rows, rows, dim, options};
 }
 
 // One query against 16384 keys of dimension 128, as decoding has it.
@@ -52,7 +52,13 @@ std::vector<Sweep> sweeps() {
         all.push_back({.shapes = {{8, 8, 8, rows, rows, 64}}});
     // Causal against full.
     for (const std::int64_t rows : {2048, 8192})
-        all.push_back({.shapes = {square(8, rows, 64, Variant::causal)}});
+        all.push_back({.shapes = {square(8, rows, 64, {.causal = true})}});
+    // Windows and masks against full and causal; many sequences of unequal lengths.
+    all.push_back({.shapes = {square(8, 2048, 64, {.causal = true, .window = 512}),
+                              square(8, 2048, 64, {.window = 512}),
+                              square(8, 2048, 64, {.documents = 4}),
+                              square(8, 2048, 64, {.hidden = 10}),
+                              {64, 8, 8, 1024, 1024, 64, {.ragged = true}}}});
     // What a call costs that computes nothing to speak of.
     all.push_back({.shapes = {square(1, 1, 64)}, .threads = Threads::one_and_all});
     // Threads, with one head and with eight.
@@ -63,8 +69,11 @@ std::vector<Sweep> sweeps() {
                               decode(1, 8, 1), decode(1, 1, 1)},
                    .directions = {Direction::forward},
                    .threads = Threads::powers});
+    // Decoding of a batch whose caches are filled to different lengths.
+    all.push_back(
+        {.shapes = {{16, 32, 8, 1, 4096, 128, {.lengths = true}}}, .directions = {Direction::forward}});
     // The single-location model of the paper.
-    all.push_back({.shapes = {{256, 16, 1, 1, 32, 1024, Variant::single_location}},
+    all.push_back({.shapes = {{256, 16, 1, 1, 32, 1024, {.single_location = true}}},
                    .activations = {HONE_SOFTMAX, HONE_BAYES_SOFTMAX},
                    .threads = Threads::one_and_all});
     return all;

@@ -5,6 +5,8 @@
 #include <hone/hone.hpp>
 #include <random>
 
+#include "draws.hpp"
+
 namespace hone::bench {
 namespace {
 
@@ -19,26 +21,27 @@ template <class W, class T>
 Tensor<W> cut_tensor(const Tensor<T>& t, std::int64_t head, std::int64_t heads, std::int64_t row,
                      std::int64_t rows) {
     if (t.data.empty()) return {};
-    Tensor<W> part(t.batch, heads, rows, t.dim, t.broadcast);
+    Tensor<W> part(t.batch, heads, rows, t.dim, t.layout == Layout::packed ? Layout::row_major : t.layout);
     auto to = part.data.begin();
     for (std::int64_t b = 0; b < t.entries(); ++b)
         for (std::int64_t h = head; h < head + heads; ++h)
-            to = std::copy_n(t.row(b, h, row), rows * t.dim, to);
+            for (std::int64_t i = row; i < row + rows; ++i) to = std::copy_n(t.row(b, h, i), t.dim, to);
     return part;
 }
 
 // The normalisers that backward shares among the heads of a joint activation, one for each head of the part,
 // with a gradient of lse that makes up for the missing heads: backward subtracts delta - dlse from dp, where
-// delta = sum over the heads of dout . o, and a head alone knows its own term only.
+// delta = sum over the heads of dout . o, and a head alone knows its own term only. The part's queries begin
+// at this row of the whole's.
 template <class W, class T>
-void cut_normaliser(const Inputs<T>& whole, const Part& part, Inputs<W>& result) {
+void cut_normaliser(const Inputs<T>& whole, const Part& part, std::int64_t row, Inputs<W>& result) {
     const bool joint = whole.activation.joint;
     const std::int64_t group = whole.shape.query_heads / whole.shape.kv_heads;
     const std::int64_t lse_heads = joint ? 1 : whole.shape.query_heads;
-    for (std::int64_t b = 0; b < whole.shape.batch; ++b)
+    for (std::int64_t b = 0; b < result.shape.batch; ++b)
         for (std::int64_t h = part.kv_head * group; h < (part.kv_head + part.kv_heads) * group; ++h)
-            for (std::int64_t i = part.query; i < part.query + part.queries; ++i) {
-                result.lse.push_back(whole.lse[(b * lse_heads + (joint ? 0 : h)) * whole.shape.queries + i]);
+            for (std::int64_t i = row; i < row + part.queries; ++i) {
+                result.lse.push_back(whole.lse[(b * lse_heads + (joint ? 0 : h)) * whole.o.rows + i]);
                 if (!joint) continue;
                 W others = 0;
                 for (std::int64_t other = 0; other < whole.shape.query_heads; ++other)
@@ -48,30 +51,81 @@ void cut_normaliser(const Inputs<T>& whole, const Part& part, Inputs<W>& result)
             }
 }
 
+// The tensors of queries and of keys of a shape, filled with NaN.
+template <class T>
+Tensor<T> empty_queries(const Shape& s, Layout layout = Layout::row_major) {
+    if (!s.options.ragged) return {s.batch, s.query_heads, s.queries, s.dim, layout};
+    const std::int64_t total = ragged_offsets(s.batch, s.queries).back();
+    return {1, s.query_heads, total, s.dim, Layout::packed};
+}
+template <class T>
+Tensor<T> empty_keys(const Shape& s) {
+    if (!s.options.ragged) return {s.batch, s.kv_heads, s.keys, s.dim};
+    const std::int64_t total = ragged_offsets(s.batch, s.keys).back();
+    return {1, s.kv_heads, total, s.dim, Layout::packed};
+}
+
+// Draws lengths, offsets and the mask, those that the shape has, and lets the inputs point at them.
+template <class T>
+void add_drawn(Inputs<T>& inputs) {
+    const Shape& s = inputs.shape;
+    const Options& options = s.options;
+    const auto drawn = std::make_shared<Drawn>();
+    if (options.lengths) drawn->lengths = padded_lengths(s.batch, s.keys);
+    if (options.ragged) drawn->offsets = ragged_offsets(s.batch, s.queries);
+    if (options.has_mask()) drawn->mask = draw_mask(s.queries, s.keys, options.documents, options.hidden);
+    inputs.drawn = drawn;
+
+    hone_problem& problem = inputs.problem;
+    if (options.lengths) problem.key_lengths = {drawn->lengths.data(), HONE_INT64, 0};
+    if (options.ragged) {
+        problem.query_offsets = problem.key_offsets = {drawn->offsets.data(), HONE_INT64, 0};
+        problem.total_queries = problem.total_keys = drawn->offsets.back();
+    }
+    if (options.has_mask()) inputs.mask = hone_const_bhqk(drawn->mask.data(), 1, 1, s.queries, s.keys);
+}
+
+// What the queries [query, query + queries) of an entry see of its keys.
+template <class T, class W>
+void cut_visibility(const Inputs<T>& whole, const Part& part, const Entry& entry, Inputs<W>& result) {
+    result.drawn = whole.drawn;
+    result.problem.key_lengths = whole.problem.key_lengths;
+    // Aligned bottom-right, the part's last query would be at the entry's last key; it belongs as many keys
+    // before that as there are queries behind the part.
+    result.problem.diagonal_shift = part.query + part.queries - entry.queries;
+    if (!whole.mask.data) return;
+    result.mask = whole.mask;
+    result.mask.data = static_cast<const unsigned char*>(whole.mask.data) + part.query * whole.shape.keys;
+    result.mask.queries = part.queries;
+    result.mask.keys = entry.keys;
+}
+
 }  // namespace
 
 template <class T>
 Inputs<T> make_inputs(const Shape& s, hone_activation activation) {
-    const bool single_location = s.variant == Variant::single_location;
+    const bool single_location = s.options.single_location;
     Inputs<T> inputs;
     inputs.shape = s;
     inputs.activation = describe(activation);
     inputs.problem = make_problem(s, activation, dtype_of<T>);
+    add_drawn(inputs);
 
     std::mt19937_64 random(1);
-    inputs.q = Tensor<T>(s.batch, s.query_heads, s.queries, s.dim, single_location);
-    inputs.k = Tensor<T>(s.batch, s.kv_heads, s.keys, s.dim);
-    inputs.dout = Tensor<T>(s.batch, s.query_heads, s.queries, s.dim);
+    inputs.q = empty_queries<T>(s, single_location ? Layout::one_entry : Layout::row_major);
+    inputs.k = empty_keys<T>(s);
+    inputs.dout = empty_queries<T>(s);
     fill_normal(inputs.q, random);
     fill_normal(inputs.k, random);
     fill_normal(inputs.dout, random);
     if (!single_location) {
-        inputs.v = Tensor<T>(s.batch, s.kv_heads, s.keys, s.dim);
+        inputs.v = empty_keys<T>(s);
         fill_normal(inputs.v, random);
     }
     if (inputs.activation.normalised) {
         Outputs<T> outputs = make_outputs(inputs, Direction::forward);
-        inputs.lse.resize(s.batch * (inputs.activation.joint ? 1 : s.query_heads) * s.queries);
+        const std::int64_t heads = inputs.activation.joint ? 1 : s.query_heads;
+        inputs.lse.resize(outputs.o.batch * heads * outputs.o.rows);
         hone_forward_args args = forward_args(inputs, outputs);
         args.lse = inputs.lse.data();
         check(hone_forward(&inputs.problem, &args));
@@ -84,29 +138,35 @@ template <class W, class T>
 Inputs<W> cut(const Inputs<T>& whole, Direction direction, const Part& part) {
     const Shape& s = whole.shape;
     const std::int64_t group = s.query_heads / s.kv_heads;
-    // A causal mask, aligned bottom-right, stays one where the keys end with those that the last query sees.
-    const std::int64_t hidden = s.variant == Variant::causal ? s.queries - (part.query + part.queries) : 0;
+    const Entry entry = entry_of(s, part);
 
     Inputs<W> result;
     result.shape = s;
+    result.shape.batch = s.options.ragged ? 1 : s.batch;
     result.shape.query_heads = part.kv_heads * group;
     result.shape.kv_heads = part.kv_heads;
     result.shape.queries = part.queries;
-    result.shape.keys = s.keys - hidden;
+    result.shape.keys = entry.keys;
+    result.shape.options.ragged = false;
     result.activation = whole.activation;
     result.problem = make_problem(result.shape, hone_activation(whole.problem.activation), HONE_FLOAT32);
+    cut_visibility(whole, part, entry, result);
 
+    const std::int64_t row = entry.first + part.query;
     const auto queries = [&](const Tensor<T>& t) {
-        return cut_tensor<W>(t, part.kv_head * group, part.kv_heads * group, part.query, part.queries);
+        return cut_tensor<W>(t, part.kv_head * group, part.kv_heads * group, row, part.queries);
+    };
+    const auto keys = [&](const Tensor<T>& t) {
+        return cut_tensor<W>(t, part.kv_head, part.kv_heads, entry.first, entry.keys);
     };
     result.q = queries(whole.q);
-    result.k = cut_tensor<W>(whole.k, part.kv_head, part.kv_heads, 0, result.shape.keys);
-    result.v = cut_tensor<W>(whole.v, part.kv_head, part.kv_heads, 0, result.shape.keys);
+    result.k = keys(whole.k);
+    result.v = keys(whole.v);
     if (direction == Direction::backward) {
         result.dout = queries(whole.dout);
         result.o = queries(whole.o);
         if (whole.activation.joint) result.problem.group_heads = 1;
-        if (whole.activation.normalised) cut_normaliser(whole, part, result);
+        if (whole.activation.normalised) cut_normaliser(whole, part, row, result);
     }
     return result;
 }
@@ -116,13 +176,13 @@ Outputs<T> make_outputs(const Inputs<T>& inputs, Direction direction) {
     const Shape& s = inputs.shape;
     Outputs<T> outputs;
     if (direction == Direction::forward) {
-        outputs.o = Tensor<T>(s.batch, s.query_heads, s.queries, s.dim);
+        outputs.o = empty_queries<T>(s);
         return outputs;
     }
-    outputs.dq = Tensor<T>(s.batch, s.query_heads, s.queries, s.dim, inputs.q.broadcast);
-    if (s.variant != Variant::single_location) {
-        outputs.dk = Tensor<T>(s.batch, s.kv_heads, s.keys, s.dim);
-        outputs.dv = Tensor<T>(s.batch, s.kv_heads, s.keys, s.dim);
+    outputs.dq = empty_queries<T>(s, inputs.q.layout);
+    if (!s.options.single_location) {
+        outputs.dk = empty_keys<T>(s);
+        outputs.dv = empty_keys<T>(s);
     }
     return outputs;
 }

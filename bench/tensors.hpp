@@ -5,51 +5,68 @@
 #include <cstdint>
 #include <hone/hone.hpp>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "cases.hpp"
+#include "work.hpp"
 
 namespace hone::bench {
 
-// A row-major [batch, heads, rows, dim]; where the batch is broadcast, its one entry alone lies in memory.
+// How a tensor [batch, heads, rows, dim] lies in memory.
+enum class Layout {
+    row_major,
+    one_entry,  // row-major; the batch is broadcast, and its one entry alone is there
+    packed,     // [rows, heads, dim]: one row of all entries, a batch of 1
+};
+
 template <class T>
 struct Tensor {
     std::int64_t batch = 0, heads = 0, rows = 0, dim = 0;
-    bool broadcast = false;
+    Layout layout = Layout::row_major;
     std::vector<T> data;
 
     Tensor() = default;
     // Filled with NaN, so that what is never written does not pass for a result.
     Tensor(std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t dim,
-           bool broadcast = false)
-        : batch(batch), heads(heads), rows(rows), dim(dim), broadcast(broadcast) {
+           Layout layout = Layout::row_major)
+        : batch(batch), heads(heads), rows(rows), dim(dim), layout(layout) {
         data.assign(entries() * heads * rows * dim, std::numeric_limits<T>::quiet_NaN());
     }
 
     // Entries of the batch in memory.
-    std::int64_t entries() const { return broadcast ? 1 : batch; }
+    std::int64_t entries() const { return layout == Layout::one_entry ? 1 : batch; }
 
     const T* row(std::int64_t b, std::int64_t h, std::int64_t i) const {
+        if (layout == Layout::packed) return data.data() + (i * heads + h) * dim;
         return data.data() + ((b * heads + h) * rows + i) * dim;
     }
 
     // As the library sees it, to be read or written.
     hone_const_tensor input() const {
-        hone_const_tensor t = hone_const_bhnd(data.empty() ? nullptr : data.data(), heads, rows, dim);
-        if (broadcast) t.batch_stride = 0;
+        hone_const_tensor t = hone_const(view());
+        t.data = data.empty() ? nullptr : data.data();
         return t;
     }
     hone_tensor output() {
-        hone_tensor t = hone_bhnd(data.empty() ? nullptr : data.data(), heads, rows, dim);
-        if (broadcast) t.batch_stride = 0;
+        hone_tensor t = view();
+        t.data = data.empty() ? nullptr : data.data();
+        return t;
+    }
+
+  private:
+    hone_tensor view() const {
+        if (layout == Layout::packed) return hone_bnhd(nullptr, heads, rows, dim);
+        hone_tensor t = hone_bhnd(nullptr, heads, rows, dim);
+        if (layout == Layout::one_entry) t.batch_stride = 0;
         return t;
     }
 };
 
-// The kv heads [kv_head, kv_head + kv_heads), with the query heads that read them, and the queries
-// [query, query + queries).
-struct Part {
-    std::int64_t kv_head, kv_heads, query, queries;
+// What the problem and the arguments of a call point at besides tensors.
+struct Drawn {
+    std::vector<std::int64_t> lengths, offsets;
+    std::vector<unsigned char> mask;
 };
 
 // lse and o are forward's, for backward; v is empty where it is k, and lse where the activation has none.
@@ -60,6 +77,8 @@ struct Inputs {
     hone_problem problem;
     Tensor<T> q, k, v, dout, o;
     std::vector<T> lse, dlse;
+    std::shared_ptr<const Drawn> drawn;  // a part has the whole's
+    hone_const_scores mask = {};
 
     hone_const_tensor values() const { return v.data.empty() ? k.input() : v.input(); }
 };
@@ -76,7 +95,7 @@ template <class T>
 Inputs<T> make_inputs(const Shape& shape, hone_activation activation);
 
 // The part as a problem of its own, with the same results as in the whole. For forward, the part of an
-// activation that is joint must have all heads.
+// activation that is joint must have all heads. A part of a ragged batch is of one entry, and not ragged.
 template <class W, class T>
 Inputs<W> cut(const Inputs<T>& whole, Direction direction, const Part& part);
 
@@ -91,6 +110,7 @@ hone_forward_args forward_args(const Inputs<T>& inputs, Outputs<T>& outputs) {
     args.k = inputs.k.input();
     args.v = inputs.values();
     args.o = outputs.o.output();
+    args.mask = inputs.mask;
     return args;
 }
 
@@ -110,6 +130,7 @@ hone_backward_args backward_args(const Inputs<T>& inputs, Outputs<T>& outputs) {
     args.dq = outputs.dq.output();
     args.dk = outputs.dk.output();
     args.dv = outputs.dv.output();
+    args.mask = inputs.mask;
     return args;
 }
 

@@ -31,17 +31,27 @@ void run_reference(const Inputs<T>& inputs, Direction direction, Outputs<T>& out
         reference::backward<T>(inputs.problem, backward_args(inputs, outputs));
 }
 
+// The whole batch, or each entry of a ragged one.
+std::vector<Part> wholes(const Shape& s) {
+    if (!s.options.ragged) return {{0, s.kv_heads, 0, s.queries}};
+    std::vector<Part> each;
+    for (const Entry& entry : entries(s)) each.push_back({0, s.kv_heads, 0, entry.queries, std::ssize(each)});
+    return each;
+}
+
 // Parts that cover the whole problem: in forward blocks of queries; in backward kv heads, or where one of
 // them has more than `most` operations, blocks of queries of one, which know dq alone.
 std::vector<Part> all_parts(const Shape& s, Direction direction, double most) {
     std::vector<Part> parts;
     const bool forward = direction == Direction::forward;
-    const bool heads = !forward && flops(s, direction) / s.kv_heads <= most;
-    const std::int64_t rows = heads ? s.queries : kQueryBlock;
-    const std::int64_t kv_heads = forward ? s.kv_heads : 1;
-    for (std::int64_t h = 0; h < s.kv_heads; h += kv_heads)
-        for (std::int64_t i = 0; i < s.queries; i += rows)
-            parts.push_back({h, kv_heads, i, std::min(rows, s.queries - i)});
+    for (const Part& whole : wholes(s)) {
+        const bool heads = !forward && flops(s, direction, whole) / s.kv_heads <= most;
+        const std::int64_t rows = heads ? whole.queries : kQueryBlock;
+        const std::int64_t kv_heads = forward ? s.kv_heads : 1;
+        for (std::int64_t h = 0; h < s.kv_heads; h += kv_heads)
+            for (std::int64_t i = 0; i < whole.queries; i += rows)
+                parts.push_back({h, kv_heads, i, std::min(rows, whole.queries - i), whole.entry});
+    }
     return parts;
 }
 
@@ -90,14 +100,14 @@ Truth<T> make_truth(const Inputs<T>& inputs, Direction direction) {
     const double most = work <= kWholeFlops<T> ? work : kSampleFlops<T>;
     Truth<T> truth;
     for (const Part& part : sample(all_parts(inputs.shape, direction, most), work, most))
-        truth.parts.push_back({part, {}});
+        truth.parts.push_back({part, entry_of(inputs.shape, part), {}});
 #pragma omp parallel for schedule(dynamic)
     for (std::size_t n = 0; n < truth.parts.size(); ++n) {
-        const Inputs<W> part = cut<W>(inputs, direction, truth.parts[n].part);
-        truth.parts[n].outputs = make_outputs(part, direction);
-        run_reference(part, direction, truth.parts[n].outputs);
-        if (part.shape.queries < inputs.shape.queries)
-            truth.parts[n].outputs.dk = truth.parts[n].outputs.dv = {};
+        auto& [part, entry, outputs] = truth.parts[n];
+        const Inputs<W> cut_out = cut<W>(inputs, direction, part);
+        outputs = make_outputs(cut_out, direction);
+        run_reference(cut_out, direction, outputs);
+        if (part.queries < entry.queries) outputs.dk = outputs.dv = {};
     }
     return truth;
 }
@@ -105,12 +115,12 @@ Truth<T> make_truth(const Inputs<T>& inputs, Direction direction) {
 template <class T>
 double max_error(const Outputs<T>& outputs, const Truth<T>& truth) {
     Difference o, dq, dk, dv;
-    for (const auto& [part, known] : truth.parts) {
+    for (const auto& [part, entry, known] : truth.parts) {
         const std::int64_t first_head = part.kv_head * (known.dq.heads / part.kv_heads);
-        compare(outputs.o, known.o, 0, part.query, o);
-        compare(outputs.dq, known.dq, first_head, part.query, dq);
-        compare(outputs.dk, known.dk, part.kv_head, 0, dk);
-        compare(outputs.dv, known.dv, part.kv_head, 0, dv);
+        compare(outputs.o, known.o, 0, entry.first + part.query, o);
+        compare(outputs.dq, known.dq, first_head, entry.first + part.query, dq);
+        compare(outputs.dk, known.dk, part.kv_head, entry.first, dk);
+        compare(outputs.dv, known.dv, part.kv_head, entry.first, dv);
     }
     return larger(larger(o.relative(), dq.relative()), larger(dk.relative(), dv.relative()));
 }
@@ -118,11 +128,12 @@ double max_error(const Outputs<T>& outputs, const Truth<T>& truth) {
 template <class T>
 double reference_seconds(const Inputs<T>& inputs, Direction direction) {
     const Shape& s = inputs.shape;
-    const double work = flops(s, direction);
-    Part part = {0, direction == Direction::forward ? s.kv_heads : 1, 0, s.queries};
-    const double part_work = work * part.kv_heads / s.kv_heads;
-    part.queries = std::clamp<double>(s.queries * kTimedFlops / part_work, 1, s.queries);
-    part.query = (s.queries - part.queries) / 2;
+    const std::vector<Part> all = wholes(s);
+    Part part = *std::ranges::max_element(all, {}, &Part::queries);
+    const std::int64_t queries = part.queries;
+    if (direction == Direction::backward) part.kv_heads = 1;
+    part.queries = std::clamp<double>(queries * kTimedFlops / flops(s, direction, part), 1, queries);
+    part.query = (queries - part.queries) / 2;
 
     const Inputs<T> timed = cut<T>(inputs, direction, part);
     Outputs<T> outputs = make_outputs(timed, direction);
@@ -132,7 +143,7 @@ double reference_seconds(const Inputs<T>& inputs, Direction direction) {
         run_reference(timed, direction, outputs);
         best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
     }
-    return best * work / flops(timed.shape, direction);
+    return best * flops(s, direction) / flops(s, direction, part);
 }
 
 template Truth<float> make_truth<float>(const Inputs<float>&, Direction);

@@ -14,11 +14,13 @@ using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
 
 // Outputs by the reference in the wider type, on the very inputs that the kernel gets: for backward that
 // includes its o and lse. Of a large problem it knows evenly spread parts: blocks of queries in forward,
-// whole kv heads in backward, or where one of those is too large, blocks of queries of its dq.
+// whole kv heads in backward, or where one of those is too large, blocks of queries of its dq. Of a ragged
+// batch it knows the same of single entries.
 template <class T>
 struct Truth {
     struct Known {
         Part part;
+        Entry entry;
         Outputs<Wide<T>> outputs;
     };
     std::vector<Known> parts;
@@ -33,8 +35,8 @@ template <class T>
 double max_error(const Outputs<T>& outputs, const Truth<T>& truth);
 
 // Seconds that the reference, in T and on one thread, takes for the whole problem: the better of two runs
-// over a block of queries in the middle (in backward of the first kv head), scaled by its share of the
-// operations.
+// over a block of queries in the middle (in backward of the first kv head, and of a ragged batch in its
+// longest entry), scaled by its share of the operations.
 template <class T>
 double reference_seconds(const Inputs<T>& inputs, Direction direction);
 

@@ -44,10 +44,16 @@ def refusal(call, kind):
 
 
 def check_names():
-    right = case_name.Case("backward", "softmax", "f32", "avx2", 3, 14, 7, 17, 193, 65, "causal", 2)
+    right = case_name.Case("backward", "softmax", "f32", "avx2", 3, 14, 7, 17, 193, 65, 2, causal=True)
     expect(case_name.parse(NAME) == right, "a name is read wrongly")
     expect(case_name.parse(NAME + "/process_time/real_time") == right, "hone-bench's line is read wrongly")
+    right = case_name.parse(NAME.replace("causal", "window9/hidden12"))
+    expect((right.causal, right.window, right.documents, right.hidden) == (False, 9, 0, 12), "words are read wrongly")
+    expect(right.variant == "window9/hidden12", f"the words in one are {right.variant}")
     names = [NAME, NAME.replace("/kv7", ""), NAME.replace("/causal", "")]
+    names += [NAME.replace("causal", words) for words in
+              ("causal/window512", "window1/documents17/hidden99", "hidden1/lengths", "single_location")]  # fmt: skip
+    names.append(NAME.replace("k193", "k17").replace("causal", "causal/window3/hidden10/ragged"))
     if HONE_BENCH:
         listed = subprocess.check_output([*HONE_BENCH, "--benchmark_list_tests"], text=True).split()
         names += [line.removesuffix(case_name.MEASURED) for line in listed]
@@ -61,7 +67,16 @@ def check_names():
         ("kv7", "kv", "'kv' should be the heads of k and v, as kv2, or the queries, as q1024"),
         ("kv7/q17", "kv7/q-1", "'q-1' should be the queries, as q1024"),
         ("kv7/q17/k193", "q17", "'d65' should be the keys, as k1024"),
-        ("causal", "masked", "'masked' should be causal or single_location, or the threads, as threads:1"),
+        ("causal", "causal/window", "'window' should be a window, as window512, documents, as documents4, hidden "
+         "keys in percent, as hidden10, lengths, ragged, single_location, or the threads, as threads:1"),
+        ("causal", "ragged/causal", "'causal' should be single_location, or the threads, as threads:1"),
+        ("causal", "causal/single_location", "single_location goes with no other word"),
+        ("causal", "lengths/ragged", "lengths pad a batch and ragged packs it: one of the two"),
+        ("causal", "documents2/lengths", "documents are of equal length: without lengths and ragged"),
+        ("causal", "documents18", "documents18 want 18 queries and keys, or more"),
+        ("causal", "hidden100", "'hidden100' should be 99 percent at most"),
+        ("causal", "ragged", "ragged queries have the keys' offsets: k193 should be k17"),
+        ("q17/k193/d65/causal", "q15/k15/d65/ragged", "ragged sequences have 16 rows at least: q15 is too few"),
         ("/threads:2", "", "it lacks the threads, as threads:1"),
         ("threads:2", "threads:2/x", "'x' is more than a name has"),
     ]:

@@ -121,7 +121,7 @@ class Tensors:
 
     def __init__(self, case):
         self.case = case
-        one_query = case.variant == "single_location"
+        one_query = case.single_location
         queries, keys = (case.b, case.h, case.q, case.d), (case.b, case.kv, case.k, case.d)
         batch, heads = (("batch",), ("heads",)) if one_query else ((), ())
         shapes = {"q": (queries, batch), "k": (keys, ())}
@@ -155,7 +155,7 @@ class Tensors:
             activation=case.activation.encode(),
             dtype=case.dtype.encode(),
             isa=case.isa.encode(),
-            mask=b"causal" if case.variant == "causal" else b"none",
+            mask=b"causal" if case.causal else b"none",
             batch=case.b,
             query_heads=case.h,
             kv_heads=case.kv,

@@ -16,7 +16,7 @@ class Row:
 
     def __init__(self, case):
         vars(self).update(vars(case))
-        self.work = case.work
+        self.work, self.variant = case.work, case.variant
         self.values = {}
 
     def add(self, run):
@@ -40,7 +40,7 @@ class Row:
     @property
     def kind(self):
         """What one asks of it: short and decoding problems have other bounds than square ones."""
-        if self.variant == "single_location":
+        if self.single_location:
             return "single-location model"
         if self.k == 1:
             return "fixed cost"

@@ -18,6 +18,11 @@ def squares(report):
         ("causal, N 8192, D 64", {"shape": (1, 8, 8, 8192, 8192, 64, "causal")}),
         ("full, N 8192, D 64", {"shape": (1, 8, 8, 8192, 8192, 64, "plain")}),
         ("short, N 64, D 64, B·H 64", {"shape": (8, 8, 8, 64, 64, 64, "plain")}),
+        ("causal window of 512, N 2048, D 64", {"shape": (1, 8, 8, 2048, 2048, 64, "causal/window512")}),
+        ("window of 512, N 2048, D 64", {"shape": (1, 8, 8, 2048, 2048, 64, "window512")}),
+        ("mask of 4 documents, N 2048, D 64", {"shape": (1, 8, 8, 2048, 2048, 64, "documents4")}),
+        ("mask that hides 10% of the keys, N 2048, D 64", {"shape": (1, 8, 8, 2048, 2048, 64, "hidden10")}),
+        ("64 sequences of 16 to 1024 rows, D 64", {"shape": (64, 8, 8, 1024, 1024, 64, "ragged")}),
     ]
     for name, wanted in cases:
         for direction in ("forward", "backward"):
@@ -46,7 +51,8 @@ def small_and_decode(report):
         elif row.kind == "decode" and row["bytes"] > 1e8:
             value, spread = share(row, "bandwidth_share")
             heads = f"Hq/Hkv {row.h // row.kv}, B {row.b}"
-            yield f"decode, Nk {row.k}, {heads}, {threads(row.threads)}", f"{value} of the bandwidth", spread
+            keys = f"Nk 1 to {row.k}" if row.lengths else f"Nk {row.k}"
+            yield f"decode, {keys}, {heads}, {threads(row.threads)}", f"{value} of the bandwidth", spread
 
 
 def single_location(report):

@@ -89,7 +89,7 @@ def all_cases(report):
                 row.direction,
                 words(row.activation),
                 row.dtype,
-                dims(row.shape) + ("" if row.variant == "plain" else f", {words(row.variant)}"),
+                dims(row.shape) + ("" if row.variant == "plain" else f", {words(row.variant).replace('/', ', ')}"),
                 row.threads,
                 f"{1e3 * row['seconds']:.4g}",
                 f"{row['flops'] / 1e9:.1f}",
