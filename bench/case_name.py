@@ -68,6 +68,14 @@ class Case:
         return [word if value is True else f"{word}{value}" for word, value in values.items() if value]
 
     @property
+    def window_sides(self):
+        """The keys of the window before the diagonal and after it, as hone.h takes them; -1: no bound."""
+        if not self.window:
+            return -1, -1
+        left = self.window - 1 if self.causal else self.window // 2
+        return left, self.window - 1 - left
+
+    @property
     def variant(self):
         """The words in one: plain, causal, causal/window512, ..."""
         return "/".join(self.words) or "plain"

@@ -6,6 +6,7 @@ usage: gate_test.py bench/gate libhone.so libhone_gate.so [hone-bench]
 
 import array
 import contextlib
+import ctypes
 import math
 import re
 import subprocess
@@ -85,11 +86,16 @@ def check_names():
 
 
 def check_choice():
-    for isas, cores, count in [(ISAS, 2, 24), (["sse2", "avx2"], 2, 23), (["neon64"], 1, 11), (ISAS, 1, 22)]:
+    for isas, cores, count in [(ISAS, 2, 30), (["sse2", "avx2"], 2, 29), (["neon64"], 1, 17), (ISAS, 1, 28)]:
         found = cases.listed(isas, cores)
         expect(len(found) == count, f"{len(found)} cases on {isas} with {cores} cores")
         expect(all(c.isa in isas and c.threads <= cores and c.h % c.kv == 0 for c in found), "a case cannot run")
     listed = cases.listed(ISAS, 2)
+    expect(cases.leave_out(listed, case_name.WORDS) == (listed, None), "a case is left out whose words are known")
+    older, remark = cases.leave_out(listed, ["causal", "single_location"])
+    expect(older == listed[:24], "what is left has words that are not known")
+    words = "window, documents, hidden, ragged, lengths"
+    expect(remark == f"6 cases are left out: BASE's hone.h does not know {words}", f"'{remark}'")
 
     def choose(*wanted):
         return cases.choose(wanted, listed, ACTIVATIONS, ISAS)
@@ -192,7 +198,7 @@ class Other(sides.Side):
     """Hides keys."""
 
     def open(self, gate_case):
-        gate_case.mask = b"causal"
+        gate_case.causal = 1
         return super().open(gate_case)
 
 
@@ -204,6 +210,15 @@ class Slow(sides.Side):
         run = call.run
         call.run = lambda workspace, times=1: run(workspace, 3 * times)
         return call
+
+
+class Blind(sides.Side):
+    """Does not know windows, masks and lengths."""
+
+    def open(self, gate_case):
+        gate_case.window_left = gate_case.window_right = -1
+        gate_case.mask = gate_case.key_lengths = None
+        return super().open(gate_case)
 
 
 class Idle(sides.Side):
@@ -228,11 +243,34 @@ def check_tensors(side, isa):
     expect(difference == 0, f"backward's o is not forward's: {difference}")
 
     one = f"backward/softmax/f32/{isa}/b3/h5/kv1/q1/k17/d24/single_location/threads:1"
-    tensors = sides.Tensors(case_name.parse(one))
+    tensors = sides.Tensors(case_name.parse(one), side)
     case = tensors.as_gate_case("backward")
     strides = [(view.batch_stride, view.head_stride, view.row_stride) for view in (case.q, case.dout, case.dq, case.k)]
     expect(strides == [(0, 24, 24), (24, 0, 24), (0, 24, 24), (17 * 24, 17 * 24, 24)], f"strides {strides}")
     expect(case.v.data == case.k.data and not case.dk.data and not case.dv.data, "v is not k, or dq not alone")
+
+
+def check_words(side, isa):
+    """A side that does not heed a word does other work; ragged sequences lie in one row, with offsets."""
+    blind, other = Blind(LIBHONE, ADAPTER), Other(LIBHONE, ADAPTER)
+    expect(side.words == list(case_name.WORDS), f"the library knows the words {side.words}")
+    for direction in ("forward", "backward"):
+        for words, wrong in [("causal/window5", blind), ("window6", blind), ("documents3", blind),
+                             ("hidden40", blind), ("lengths", blind), ("window9/ragged", other)]:  # fmt: skip
+            rows = "q190/k190" if "ragged" in words else "q17/k193"
+            case = case_name.parse(f"{direction}/softmax/f32/{isa}/b3/h6/kv3/{rows}/d24/{words}/threads:1")
+            for beside, same in ((side, True), (wrong, False)):
+                with contextlib.closing(turns.Timed(case, [side, beside])) as timed:
+                    told = timed.difference()
+                expect((told <= verdict.SAME) == same, f"{case.name}: the difference is {told}")
+
+    tensors = sides.Tensors(case, side)
+    offsets = list((ctypes.c_int64 * 4).from_address(tensors.visible.offsets))
+    lengths = [end - begin for begin, end in zip(offsets, offsets[1:])]
+    expect(offsets[0] == 0 and all(16 <= n <= 190 for n in lengths), f"ragged sequences have {lengths} rows")
+    view, total = tensors.as_gate_case("backward").k, tensors.visible.total
+    expect((view.head_stride, view.row_stride) == (24, 3 * 24), "ragged keys are not [total, H, D]")
+    expect(total == offsets[3] and tensors.all["k"].count == total * 3 * 24, f"ragged keys have {total} rows")
 
 
 def check_real(isa):
@@ -240,6 +278,7 @@ def check_real(isa):
     side, slow, other, idle = (kind(LIBHONE, ADAPTER) for kind in (sides.Side, Slow, Other, Idle))
     check_difference(side)
     check_tensors(side, isa)
+    check_words(side, isa)
     for direction, variant in [("forward", ""), ("backward", ""), ("forward", "/single_location")]:
         name = f"{direction}/softmax/f32/{isa}/b2/h10/kv5/q17/k193/d24{variant}/threads:1"
         case = case_name.parse(name)

@@ -62,6 +62,36 @@ hone_tensor output(const gate_tensor& t) {
 }
 #endif
 
+#if defined(HONE_VERSION_MAJOR) && (HONE_VERSION_MAJOR > 0 || HONE_VERSION_MINOR >= 3)
+constexpr const char* kWords = "causal window documents hidden lengths ragged single_location";
+
+void set_visible(hone_problem& p, const gate_case& c) {
+    if (c.window_left >= 0 || c.window_right >= 0) {
+        p.flags |= HONE_WINDOW;
+        p.window_left = c.window_left, p.window_right = c.window_right;
+    }
+    if (c.key_lengths) {
+        p.flags |= HONE_KEY_LENGTHS;
+        p.key_lengths.data = c.key_lengths;
+    }
+    if (c.offsets) {
+        p.flags |= HONE_RAGGED_QUERIES | HONE_RAGGED_KEYS;
+        p.query_offsets.data = p.key_offsets.data = c.offsets;
+        p.total_queries = p.total_keys = c.offsets[c.batch];
+    }
+}
+template <class Args>
+void set_mask(Args& a, const gate_case& c) {
+    if (c.mask) a.mask = hone_const_bhqk(c.mask, 1, 1, c.queries, c.keys);
+}
+#else
+constexpr const char* kWords = "causal single_location";
+
+void set_visible(hone_problem&, const gate_case&) {}
+template <class Args>
+void set_mask(Args&, const gate_case&) {}
+#endif
+
 thread_local std::string kept_error;
 thread_local std::string kept_words;
 
@@ -125,7 +155,8 @@ hone_problem make_problem(const gate_case& c, std::int32_t activation) {
     hone_problem p = empty_problem();
     p.dtype = std::strcmp(c.dtype, "f64") == 0 ? HONE_FLOAT64 : HONE_FLOAT32;
     p.activation = activation;
-    if (std::strcmp(c.mask, "causal") == 0) set_causal(p);
+    if (c.causal) set_causal(p);
+    set_visible(p, c);
     p.threads = static_cast<std::int32_t>(c.threads);
     p.batch = c.batch;
     p.query_heads = c.query_heads;
@@ -141,6 +172,7 @@ hone_forward_args make_forward(const gate_case& c, bool normalised) {
     a.size = sizeof a;
     a.q = input(c.q), a.k = input(c.k), a.v = input(c.v), a.o = output(c.o);
     if (normalised) a.lse = c.lse;
+    set_mask(a, c);
     return a;
 }
 
@@ -150,6 +182,7 @@ hone_backward_args make_backward(const gate_case& c, bool normalised) {
     a.q = input(c.q), a.k = input(c.k), a.v = input(c.v), a.dout = input(c.dout);
     a.dq = output(c.dq), a.dk = output(c.dk), a.dv = output(c.dv);
     if (normalised) a.o = input(c.o), a.lse = c.lse;
+    set_mask(a, c);
     return a;
 }
 
@@ -233,6 +266,10 @@ const char* gate_isas(const char* libhone) {
         return kept_words.c_str();
     };
     return guarded(list, static_cast<const char*>(nullptr));
+}
+
+const char* gate_words(void) {
+    return kWords;
 }
 
 const char* gate_last_error(void) {

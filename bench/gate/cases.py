@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import case_name  # noqa: E402
 
 # `best` stands for the best instruction set of the machine. A call takes 0.2 to 70 ms on two cores of an AMD EPYC
-# (Zen 4). In single_location the heads share dout, as in a training step; in hone-bench each has its own.
+# (Zen 4 or 5). In single_location the heads share dout, as in a training step; in hone-bench each has its own.
 NAMES = """
     forward/softmax/f32/avx2/b1/h8/q128/k128/d64/threads:1
     backward/softmax/f32/avx2/b1/h8/q128/k128/d128/threads:1
@@ -35,6 +35,13 @@ NAMES = """
     forward/softmax/f32/best/b1/h4/q1024/k1024/d64/causal/threads:1
     backward/sigmoid/f32/best/b1/h8/kv2/q1024/k1024/d64/threads:1
     forward/softmax/f32/best/b1/h8/q1024/k1024/d64/threads:2
+
+    forward/softmax/f32/best/b1/h8/q2048/k2048/d64/causal/window512/threads:1
+    backward/softmax/f32/best/b1/h4/q2048/k2048/d64/window512/threads:1
+    forward/softmax/f32/best/b1/h8/q2048/k2048/d64/documents4/threads:1
+    backward/softmax/f32/best/b1/h2/q2048/k2048/d64/hidden10/threads:1
+    forward/softmax/f32/best/b16/h8/q1024/k1024/d64/ragged/threads:1
+    forward/softmax/f32/best/b16/h32/kv8/q1/k4096/d128/lengths/threads:1
 """.split()
 
 
@@ -59,6 +66,17 @@ def choose(wanted, cases, activations, isas):
             found = _search(text, cases, fault)
         chosen += found
     return list(dict.fromkeys(chosen)) if wanted else cases
+
+
+def leave_out(chosen, words):
+    """Of the cases those whose words are all known, and a line on the others, or None."""
+    unknown = {case: [word for word in case_name.WORDS if getattr(case, word) and word not in words] for case in chosen}
+    left = [case for case in chosen if not unknown[case]]
+    count = len(chosen) - len(left)
+    if not count:
+        return left, None
+    missing = ", ".join(dict.fromkeys(sum(unknown.values(), [])))
+    return left, f"{count} case{'s are' if count > 1 else ' is'} left out: BASE's hone.h does not know {missing}"
 
 
 def _search(text, cases, fault):

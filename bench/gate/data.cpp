@@ -1,4 +1,4 @@
-// data.cpp: how the gate draws its inputs and compares the outputs.
+// data.cpp: how the gate fills its inputs and compares the outputs.
 #include "data.h"
 
 #include <algorithm>
@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 #include <random>
+
+#include "../draws.hpp"
 
 namespace {
 
@@ -36,6 +38,19 @@ double difference(const T* a, const T* b, std::int64_t count) {
 void gate_fill(const char* dtype, void* data, int64_t count, uint64_t seed) {
     is_double(dtype) ? fill(static_cast<double*>(data), count, seed)
                      : fill(static_cast<float*>(data), count, seed);
+}
+
+void gate_lengths(int64_t batch, int64_t keys, int64_t* lengths) {
+    std::ranges::copy(hone::bench::padded_lengths(batch, keys), lengths);
+}
+
+void gate_offsets(int64_t batch, int64_t rows, int64_t* offsets) {
+    std::ranges::copy(hone::bench::ragged_offsets(batch, rows), offsets);
+}
+
+void gate_mask(int64_t queries, int64_t keys, int64_t documents, int64_t hidden, void* mask) {
+    std::ranges::copy(hone::bench::draw_mask(queries, keys, documents, hidden),
+                      static_cast<unsigned char*>(mask));
 }
 
 double gate_difference(const char* dtype, const void* a, const void* b, int64_t count) {

@@ -107,9 +107,15 @@ def run(options):
         here = machine()
         listed = cases.listed(isas, here["cores"])
         chosen = cases.choose(options.cases, listed, activations, isas)
+        words = [word for word in loaded[0].words if word in loaded[-1].words]
+        chosen, remark = cases.leave_out(chosen, words)
+        if not chosen:
+            raise cases.BadChoice(remark)
         timed_isas = [isa for isa in isas if any(case.isa == isa for case in chosen)]
         print(f"BASE {options.name} beside the working tree")
         print(f"{here['cpu']}, {here['cores']} cores; {', '.join(timed_isas)} (the best here is {isas[-1]})")
+        if remark:
+            print(remark)
         print(EXPLANATION)
         return finish(compare(chosen, lambda case, count: time(case, count, loaded)))
 

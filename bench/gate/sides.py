@@ -21,8 +21,10 @@ class View(ctypes.Structure):
 
 class GateCase(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_char_p) for name in "direction activation dtype isa mask".split()),
+        *((name, ctypes.c_char_p) for name in "direction activation dtype isa".split()),
         *((name, ctypes.c_int64) for name in "batch query_heads kv_heads queries keys dim threads".split()),
+        *((name, ctypes.c_int64) for name in "causal window_left window_right".split()),
+        *((name, ctypes.c_void_p) for name in "mask key_lengths offsets".split()),
         *((name, View) for name in "q k v o dout dq dk dv".split()),
         ("lse", ctypes.c_void_p),
     ]
@@ -44,13 +46,18 @@ class Side:
         for name in ("gate_activations", "gate_isas"):
             getattr(adapter, name).argtypes = [ctypes.c_char_p]
             getattr(adapter, name).restype = ctypes.c_char_p
-        adapter.gate_last_error.restype = ctypes.c_char_p
+        adapter.gate_words.restype = adapter.gate_last_error.restype = ctypes.c_char_p
         adapter.gate_fill.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64]
         adapter.gate_fill.restype = None
+        adapter.gate_lengths.argtypes = adapter.gate_offsets.argtypes = [*[ctypes.c_int64] * 2, ctypes.c_void_p]
+        adapter.gate_mask.argtypes = [*[ctypes.c_int64] * 4, ctypes.c_void_p]
+        for name in ("gate_lengths", "gate_offsets", "gate_mask"):
+            getattr(adapter, name).restype = None
         adapter.gate_difference.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
         adapter.gate_difference.restype = ctypes.c_double
         self.activations = self._words(adapter.gate_activations)
         self.isas = self._words(adapter.gate_isas)
+        self.words = adapter.gate_words().decode().split()
 
     def open(self, gate_case):
         return Call(self.adapter, self.adapter.gate_open(self._path, gate_case))
@@ -97,33 +104,62 @@ class Memory:
 
 
 class Tensor:
-    """Row-major [batch, heads, rows, dim]; one entry where an axis is shared."""
+    """Row-major [batch, heads, rows, dim]; one entry where an axis is shared. Packed: [rows, heads, dim]."""
 
-    def __init__(self, dtype, shape, shared=()):
+    def __init__(self, dtype, shape, shared=(), packed=False):
         axes = ("batch", "heads")
         extents = [1 if axis in shared else n for axis, n in zip(axes, shape)] + list(shape[2:])
         self.dtype, self.count = dtype.encode(), math.prod(extents)
         self.memory = Memory(self.count * BYTES[dtype])
-        strides = (math.prod(extents[1:]), math.prod(extents[2:]))
-        self.view = View(
-            self.memory.address,
-            *(0 if axis in shared else stride for axis, stride in zip(axes, strides)),
-            shape[3],
-        )
+        _, heads, rows, dim = shape
+        strides = (0, dim, heads * dim) if packed else (math.prod(extents[1:]), rows * dim, dim)
+        self.view = View(self.memory.address, *(0 if axis in shared else n for axis, n in zip([*axes, ""], strides)))
 
     def spoil(self):
         """All NaN, so that what is never written is no result."""
         ctypes.memset(self.memory.address, 0xFF, self.memory.size)
 
 
-class Tensors:
-    """What a case reads and writes, the same for every side."""
+class Visible:
+    """What the words of a case need in memory to say who sees what; an address is None where there is no such word."""
 
-    def __init__(self, case):
-        self.case = case
+    def __init__(self, case, adapter):
+        self._kept = []
+        self.mask = self.key_lengths = self.offsets = None
+        if case.lengths:
+            self.key_lengths = self._draw(8 * case.b, adapter.gate_lengths, case.b, case.k)
+        if case.ragged:
+            self.offsets = self._draw(8 * (case.b + 1), adapter.gate_offsets, case.b, case.q)
+        if case.documents or case.hidden:
+            words = case.q, case.k, case.documents, case.hidden
+            self.mask = self._draw(case.q * case.k, adapter.gate_mask, *words)
+        self.total = ctypes.c_int64.from_address(self.offsets + 8 * case.b).value if case.ragged else None
+
+    def _draw(self, size, function, *arguments):
+        memory = Memory(size)
+        self._kept.append(memory)
+        function(*arguments, memory.address)
+        return memory.address
+
+
+class Tensors:
+    """What a case reads and writes, the same for every side. The one that is given draws it."""
+
+    def __init__(self, case, side):
+        self.case, self.side = case, side
+        self.visible = Visible(case, side.adapter)
+        shapes = self._shapes(case, self.visible.total)
+        self.all = {name: Tensor(case.dtype, *shape, packed=case.ragged) for name, shape in shapes.items()}
+        self.lse = Memory(case.h * (self.visible.total or case.b * case.q) * BYTES[case.dtype])
+
+    @staticmethod
+    def _shapes(case, total):
+        """{name: (shape, the axes that are shared)}; total: the rows of a ragged batch."""
         one_query = case.single_location
-        queries, keys = (case.b, case.h, case.q, case.d), (case.b, case.kv, case.k, case.d)
         batch, heads = (("batch",), ("heads",)) if one_query else ((), ())
+        queries, keys = (case.b, case.h, case.q, case.d), (case.b, case.kv, case.k, case.d)
+        if case.ragged:
+            queries, keys = (1, case.h, total, case.d), (1, case.kv, total, case.d)
         shapes = {"q": (queries, batch), "k": (keys, ())}
         if not one_query:  # else v is k
             shapes["v"] = (keys, ())
@@ -132,17 +168,16 @@ class Tensors:
             shapes |= {"dout": (queries, heads), "dq": (queries, batch)}
             if not one_query:
                 shapes |= {"dk": (keys, ()), "dv": (keys, ())}
-        self.all = {name: Tensor(case.dtype, *shape) for name, shape in shapes.items()}
-        self.lse = Memory(case.b * case.h * case.q * BYTES[case.dtype])
+        return shapes
 
-    def fill(self, side):
-        """Draws the inputs; o and lse are what a forward call of this side gives."""
+    def fill(self):
+        """Draws the inputs; o and lse are what a forward call gives."""
         for seed, name in enumerate(("q", "k", "v", "dout"), 1):
             if name in self.all:
                 tensor = self.all[name]
-                side.adapter.gate_fill(tensor.dtype, tensor.memory.address, tensor.count, seed)
+                self.side.adapter.gate_fill(tensor.dtype, tensor.memory.address, tensor.count, seed)
         if self.case.direction == "backward":
-            call = side.open(self.as_gate_case("forward"))
+            call = self.side.open(self.as_gate_case("forward"))
             call.run(Memory(call.workspace_bytes))
             call.close()
 
@@ -155,7 +190,6 @@ class Tensors:
             activation=case.activation.encode(),
             dtype=case.dtype.encode(),
             isa=case.isa.encode(),
-            mask=b"causal" if case.causal else b"none",
             batch=case.b,
             query_heads=case.h,
             kv_heads=case.kv,
@@ -163,6 +197,11 @@ class Tensors:
             keys=case.k,
             dim=case.d,
             threads=case.threads,
+            causal=case.causal,
+            **dict(zip(("window_left", "window_right"), case.window_sides)),
+            mask=self.visible.mask,
+            key_lengths=self.visible.key_lengths,
+            offsets=self.visible.offsets,
             lse=self.lse.address if case.direction == "backward" else None,
             **{"v": views["k"]} | views,
         )

@@ -34,8 +34,8 @@ class Timed:
     def __init__(self, case, opened):
         """opened: the sides, the first of which gives backward its o and lse."""
         with contextlib.ExitStack() as stack:
-            self.tensors = sides.Tensors(case)
-            self.tensors.fill(opened[0])
+            self.tensors = sides.Tensors(case, opened[0])
+            self.tensors.fill()
             self.adapter = opened[0].adapter
             self.calls = []
             for side in opened:
