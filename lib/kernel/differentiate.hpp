@@ -10,7 +10,7 @@ namespace {
 enum class Sums { none, ds };
 
 // s -> p, dp -> ds; gives the sum of ds if asked to.
-template <class T, class Act, class N, Sums sums>
+template <class T, class Act, class N, Sums sums, Masked masked>
 [[gnu::noinline, gnu::flatten]] T differentiate(const Scores<T>& row, T* dp,
                                                 const RowConstants<T>& constant) {
     constexpr int power = N::template weight_power<Act>;
@@ -23,7 +23,7 @@ template <class T, class Act, class N, Sums sums>
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<true>(argument<Act, N>(s + c, a, b));
     };
-    for_seen<T>(row.seen, row.shown, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
+    for_vectors<masked>(row, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         Vectors<T> p = Act::value(x), slope = Act::slope(x), ds = load_vectors(dp + c);
         if constexpr (power > 0) p = w * p;
         if constexpr (power > 1) p = w * p;
@@ -37,6 +37,12 @@ template <class T, class Act, class N, Sums sums>
     clear_unseen(s, row.columns, row.seen);
     clear_unseen(dp, row.columns, row.seen);
     return sum_of(sum);
+}
+
+template <class T, class Act, class N, Sums sums>
+inline T differentiate(const Scores<T>& row, T* dp, const RowConstants<T>& constant) {
+    return row.shown ? differentiate<T, Act, N, sums, Masked::yes>(row, dp, constant)
+                     : differentiate<T, Act, N, sums, Masked::no>(row, dp, constant);
 }
 
 }  // namespace

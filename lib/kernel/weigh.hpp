@@ -17,16 +17,27 @@ struct Scores {
         nullptr;  // 0 where an element of any vector that holds a seen one is hidden; null: none is
 };
 
+// Where the vectors at the edges of a range begin that hold elements inside and outside of it.
+struct Edges {
+    std::int64_t first, last;  // not before `end` where there are none
+    std::int64_t end;
+    std::int64_t after(std::int64_t edge) const { return edge < last ? last : end; }
+};
+template <class T>
+inline Edges edges_of(Range seen, Range whole) {
+    const std::int64_t last = whole.end < seen.end ? vectors_down<T>(seen.end - 1) : seen.end;
+    return {seen.begin < whole.begin ? vectors_down<T>(seen.begin) : last, last, seen.end};
+}
+
 // Calls body(c, prepare(c), mask) for each c at which whole vectors of a row begin that hold a seen element.
-// Those come first that lie inside `seen`, and then those at its edges. The mask is null where all elements
-// are seen; the next vectors are prepared there before body is called for these. `shown` is as in
-// Scores.
+// The mask is null where all of theirs are seen: those come first, and the next ones are prepared before body
+// is called for these. Then come those at the edges.
 template <class T, class Prepare, class Body>
-inline void for_seen(Range seen, const T* shown, Prepare prepare, Body body) {
+inline void for_seen(Range seen, Prepare prepare, Body body) {
     constexpr int w = Vectors<T>::width;
     if (empty(seen)) return;
     const Range whole = {vectors_up<T>(seen.begin), vectors_down<T>(seen.end)};
-    if (!empty(whole) && !shown) {
+    if (!empty(whole)) {
         auto prepared = prepare(whole.begin);
         for (std::int64_t c = whole.begin; c < whole.end; c += w) {
             auto next = prepared;
@@ -35,23 +46,36 @@ inline void for_seen(Range seen, const T* shown, Prepare prepare, Body body) {
             prepared = next;
         }
     }
-    const std::int64_t last = whole.end < seen.end ? vectors_down<T>(seen.end - 1) : seen.end;
-    const std::int64_t edge = seen.begin < whole.begin ? vectors_down<T>(seen.begin) : last;
-    std::int64_t c = shown && !empty(whole) ? whole.begin : edge;
-    while (c < seen.end) {
-        const VectorsMask<T> mask = shown ? nonzero(shown + c) : elements_in<T>(relative(seen, c));
+    const Edges edges = edges_of<T>(seen, whole);
+    for (std::int64_t c = edges.first; c < seen.end; c = edges.after(c)) {
+        const VectorsMask<T> mask = elements_in<T>(relative(seen, c));
         body(c, prepare(c), &mask);
-        if (contains(whole, c))
-            c = c + w < whole.end ? c + w : edge;
-        else
-            c = c < last ? last : seen.end;
     }
 }
-template <class T, class Body>
-inline void for_seen(Range seen, const T* shown, Body body) {
-    for_seen<T>(
-        seen, shown, [](std::int64_t) { return 0; },
-        [&](std::int64_t c, int, const VectorsMask<T>* mask) { body(c, mask); });
+
+// The same in the same order where some elements are hidden: the mask is always there.
+template <class T, class Prepare, class Body>
+inline void for_shown(Range seen, const T* shown, Prepare prepare, Body body) {
+    constexpr int w = Vectors<T>::width;
+    if (empty(seen)) return;
+    const Range whole = {vectors_up<T>(seen.begin), vectors_down<T>(seen.end)};
+    const Edges edges = edges_of<T>(seen, whole);
+    for (std::int64_t c = empty(whole) ? edges.first : whole.begin; c < seen.end;) {
+        const VectorsMask<T> mask = nonzero(shown + c);
+        body(c, prepare(c), &mask);
+        c = !contains(whole, c) ? edges.after(c) : c + w < whole.end ? c + w : edges.first;
+    }
+}
+
+// Whether passes over a row look at its mask.
+enum class Masked { no, yes };
+
+template <Masked masked, class T, class Prepare, class Body>
+inline void for_vectors(const Scores<T>& row, Prepare prepare, Body body) {
+    if constexpr (masked == Masked::yes)
+        for_shown<T>(row.seen, row.shown, prepare, body);
+    else
+        for_seen<T>(row.seen, prepare, body);
 }
 
 // Zeroes the vectors of `columns` that hold no seen element.
@@ -83,7 +107,7 @@ inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>
 
 // s -> phi(scale s + shift), and the sum of it. Flattened, as the activation is fast only if all of it is
 // inlined: shared parts of value and slope are then computed once.
-template <class T, class Act, class N>
+template <class T, class Act, class N, Masked masked>
 [[gnu::noinline, gnu::flatten]] T weigh(const Scores<T>& row, T shift) {
     Vectors<T> sum(0);
     T* const s = row.s;
@@ -91,13 +115,18 @@ template <class T, class Act, class N>
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<false>(argument<Act, N>(s + c, a, b));
     };
-    for_seen<T>(row.seen, row.shown, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
+    for_vectors<masked>(row, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         const Vectors<T> p = seen_or<T>(mask, Act::value(x), 0);
         store(s + c, p);
         if constexpr (N::divides) sum = sum + p;
     });
     clear_unseen(s, row.columns, row.seen);
     return N::divides ? sum_of(sum) : T(0);
+}
+
+template <class T, class Act, class N>
+inline T weigh(const Scores<T>& row, T shift) {
+    return row.shown ? weigh<T, Act, N, Masked::yes>(row, shift) : weigh<T, Act, N, Masked::no>(row, shift);
 }
 
 // p -> factor p; gives their sum. What is not seen is 0.
@@ -114,11 +143,12 @@ template <class T>
 }
 
 // The largest product of a row, or the smallest.
-template <bool smallest, class T>
+template <bool smallest, Masked masked, class T>
 inline T row_extreme(const Scores<T>& row) {
     constexpr T beyond = smallest ? infinity<T>() : -infinity<T>();
     Vectors<T> extreme(beyond);
-    for_seen<T>(row.seen, row.shown, [&](std::int64_t c, const VectorsMask<T>* mask) {
+    const auto none = [](std::int64_t) { return 0; };
+    for_vectors<masked>(row, none, [&](std::int64_t c, int, const VectorsMask<T>* mask) {
         const Vectors<T> x = seen_or<T>(mask, load_vectors(row.s + c), beyond);
         extreme = smallest ? at_most(extreme, x) : at_least(extreme, x);
     });
@@ -126,9 +156,18 @@ inline T row_extreme(const Scores<T>& row) {
 }
 
 // The largest score of a row: as rounding keeps order, that of the largest product, or of the smallest.
+template <Masked masked, class T>
+inline T row_maximum(const Scores<T>& row) {
+    return row.scale * (row.scale < 0 ? row_extreme<true, masked>(row) : row_extreme<false, masked>(row));
+}
+// Out of the way of rows without a mask.
+template <class T>
+[[gnu::noinline]] inline T masked_row_maximum(const Scores<T>& row) {
+    return row_maximum<Masked::yes>(row);
+}
 template <class T>
 inline T row_maximum(const Scores<T>& row) {
-    return row.scale * (row.scale < 0 ? row_extreme<true>(row) : row_extreme<false>(row));
+    return row.shown ? masked_row_maximum(row) : row_maximum<Masked::no>(row);
 }
 
 }  // namespace
