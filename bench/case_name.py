@@ -68,14 +68,6 @@ class Case:
         return [word if value is True else f"{word}{value}" for word, value in values.items() if value]
 
     @property
-    def window_sides(self):
-        """The keys of the window before the diagonal and after it, as hone.h takes them; -1: no bound."""
-        if not self.window:
-            return -1, -1
-        left = self.window - 1 if self.causal else self.window // 2
-        return left, self.window - 1 - left
-
-    @property
     def variant(self):
         """The words in one: plain, causal, causal/window512, ..."""
         return "/".join(self.words) or "plain"
@@ -93,6 +85,14 @@ class Case:
     def _shape(self):
         kv = f"/kv{self.kv}" if self.kv != self.h else ""
         return "/".join([f"b{self.b}/h{self.h}{kv}/q{self.q}/k{self.k}/d{self.d}", *self.words])
+
+
+def window_sides(window, causal):
+    """The keys of a window before the diagonal and after it, as hone.h takes them; -1: no bound."""
+    if not window:
+        return -1, -1
+    left = window - 1 if causal else window // 2
+    return left, window - 1 - left
 
 
 def parse(text):

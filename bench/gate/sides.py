@@ -3,6 +3,11 @@
 import ctypes
 import math
 import mmap
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import case_name  # noqa: E402
 
 OUTPUTS = {"forward": ("o",), "backward": ("dq", "dk", "dv")}
 BYTES = {"f32": 4, "f64": 8}
@@ -185,6 +190,7 @@ class Tensors:
         """Of the case's own direction, or of the forward call that comes before backward."""
         case = self.case
         views = {name: tensor.view for name, tensor in self.all.items()}
+        left, right = case_name.window_sides(case.window, case.causal)
         return GateCase(
             direction=direction.encode(),
             activation=case.activation.encode(),
@@ -198,7 +204,8 @@ class Tensors:
             dim=case.d,
             threads=case.threads,
             causal=case.causal,
-            **dict(zip(("window_left", "window_right"), case.window_sides)),
+            window_left=left,
+            window_right=right,
             mask=self.visible.mask,
             key_lengths=self.visible.key_lengths,
             offsets=self.visible.offsets,

@@ -4,11 +4,23 @@ import ctypes
 
 import numpy
 
+import masks
 import works
 
 OK = 0
 FLOAT32 = 1
-CAUSAL, BOTTOM_RIGHT = 1, 1
+CAUSAL, WINDOW, KEY_LENGTHS = 1, 2, 32  # flags
+BOTTOM_RIGHT = 1
+
+
+class ConstIntegers(ctypes.Structure):
+    """hone_const_integers."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("dtype", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
 
 
 class Problem(ctypes.Structure):
@@ -32,6 +44,12 @@ class Problem(ctypes.Structure):
         ("threads", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
         ("isa", ctypes.c_char_p),
+        # From 0.3.0 on.
+        *(
+            (name, ctypes.c_int64)
+            for name in "diagonal_shift window_left window_right total_queries total_keys".split()
+        ),
+        *((name, ConstIntegers) for name in "query_lengths key_lengths query_offsets key_offsets".split()),
     ]
 
 
@@ -49,12 +67,26 @@ class Tensor(ctypes.Structure):
     ]
 
 
+class ConstScores(ctypes.Structure):
+    """hone_const_scores: a mask."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in "batch heads queries keys".split()),
+        *((name + "_stride", ctypes.c_int64) for name in "batch head query key".split()),
+        ("dtype", ctypes.c_int32),
+        ("reserved_0", ctypes.c_int32),
+        ("reserved", ctypes.c_int64 * 4),
+    ]
+
+
 class ForwardArgs(ctypes.Structure):
     _fields_ = [
         ("size", ctypes.c_size_t),
         *((name, Tensor) for name in ("q", "k", "v", "o")),
         *((name, ctypes.c_void_p) for name in ("sink", "log_prior", "shift", "lse", "workspace")),
         ("workspace_bytes", ctypes.c_size_t),
+        ("mask", ConstScores),  # from 0.3.0 on
     ]
 
 
@@ -66,6 +98,7 @@ class BackwardArgs(ctypes.Structure):
         *((name, Tensor) for name in ("dq", "dk", "dv")),
         *((name, ctypes.c_void_p) for name in ("dsink", "dlog_prior", "dshift", "workspace")),
         ("workspace_bytes", ctypes.c_size_t),
+        ("mask", ConstScores),  # from 0.3.0 on
     ]
 
 
@@ -154,6 +187,7 @@ class Hone:
             key_dim=work.dim,
             value_dim=work.dim,
         )
+        self._show(work)
         self.inputs = {}
         for name, x in works.inputs(work).items():
             self.inputs[name] = self._empty(x.shape)
@@ -162,6 +196,8 @@ class Hone:
         self.backward_args = BackwardArgs(size=ctypes.sizeof(BackwardArgs))
         for args in (self.forward_args, self.backward_args):
             _point(args, self.inputs)
+            if self.mask is not None:
+                args.mask = ConstScores(self.mask.ctypes.data, *self.mask.shape, *self.mask.strides)
         return None
 
     def forward(self):
@@ -182,6 +218,17 @@ class Hone:
         self._reserve(self.backward_args, self.library.backward_workspace)
         self.library.backward(self.problem, self.backward_args)
         return gradients
+
+    def _show(self, work):
+        """Who sees what besides causality: the window and the lengths go to the problem, the mask is kept."""
+        if work.window:
+            self.problem.flags |= WINDOW
+            self.problem.window_left, self.problem.window_right = masks.window_sides(work)
+        if work.lengths:
+            self.problem.flags |= KEY_LENGTHS
+            self.lengths = masks.key_lengths(work)
+            self.problem.key_lengths.data = self.lengths.ctypes.data
+        self.mask = masks.mask_of_hone(work)
 
     def _reserve(self, args, query):
         """Gives the arguments a workspace, unless they have one."""

@@ -17,7 +17,7 @@ import os
 import platform
 
 HEAD = (
-    f"{'work':<58} {'thr':>3}  {'peer':<30} {'hone ms':>9} {'peer ms':>9} {'ratio':>6} {'spread':>6}"
+    f"{'work':<68} {'thr':>3}  {'peer':<30} {'hone ms':>9} {'peer ms':>9} {'ratio':>6} {'spread':>6}"
     f" {'agreement':>9}  target"
 )
 DIFFERENT = 1e-4  # an agreement above this is none
@@ -88,7 +88,7 @@ def line(row):
         note = f"{note} behind".strip()
     agreement = "" if row["agreement"] is None else f"{row['agreement']:.1e}"
     return (
-        f"{row['work']:<58} {row['threads']:>3}  {row['peer']:<30} {row['hone_seconds'] * 1e3:9.3f}"
+        f"{row['work']:<68} {row['threads']:>3}  {row['peer']:<30} {row['hone_seconds'] * 1e3:9.3f}"
         f" {row['peer_seconds'] * 1e3:9.3f} {row['ratio']:5.2f}x {row['spread']:6.2f} {agreement:>9}"
         f"  {note}"
     ).rstrip()

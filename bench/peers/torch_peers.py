@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend
 
+import masks
 import works
 
 
@@ -52,6 +53,14 @@ def zero_key(q, k, v):
     return F.scaled_dot_product_attention(q, k, v)
 
 
+def visible(work):
+    """Who sees what, as the fused attention takes it. Windows and lengths are masks here. In PyTorch 2.13 the output
+    of a row that sees nothing is 0, and so are its gradients, as hone's are, with the fused kernel and without it."""
+    if work.is_masked:
+        return {"attn_mask": torch.from_numpy(masks.whole_mask(work))}
+    return {"is_causal": work.causal}
+
+
 def versions():
     mkl = torch.__config__.show().partition("Math Kernel Library Version ")[2].partition(" ")[0]
     return {
@@ -77,7 +86,7 @@ class Torch:
         self.qkv = [tensors[name].requires_grad_(work.training) for name in "qkv"]
         torch.set_grad_enabled(work.training)
         if self.kind == "sdpa":
-            options = {"is_causal": work.causal, "enable_gqa": work.heads != work.kv_heads}
+            options = visible(work) | {"enable_gqa": work.heads != work.kv_heads}
             self.function = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **options)
             return SDPBackend(torch._fused_sdp_choice(*self.qkv, **options)).name.lower()
         if self.kind == "zero key":

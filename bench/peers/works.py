@@ -2,9 +2,14 @@
 
 A work is named like a case of hone-bench, less the implementation and the threads, which are fields of their own:
 
-    <direction>/<activation>/f32/b<B>/h<Hq>[/kv<Hkv>]/q<Nq>/k<Nk>/d<D>[/causal]
+    <direction>/<activation>/f32/b<B>/h<Hq>[/kv<Hkv>]/q<Nq>/k<Nk>/d<D>[/<word>...]
 
-where the direction is forward, backward or forward+backward.
+where the direction is forward, backward or forward+backward. The words causal, window<W>, documents<n>, hidden<p> and
+lengths are hone-bench's (bench/cases.hpp), but what is random is drawn by masks.py. Two are of this list alone, and masks
+for hone too:
+
+    blind<n>    of each n queries the first sees nothing
+    padding     keys beyond the lengths of `lengths` are hidden by a mask [B, 1, 1, Nk]
 """
 
 import dataclasses
@@ -13,6 +18,7 @@ import math
 import numpy
 
 ALIGNMENT = 64  # bytes, as PyTorch's own tensors have
+MASKS = ("window", "documents", "hidden", "lengths", "blind", "padding")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +33,12 @@ class Work:
     kv_heads: int = 8
     batch: int = 1
     causal: bool = False
+    window: int = 0  # keys; numbers are 0 where there is no such word
+    documents: int = 0
+    hidden: int = 0  # percent
+    lengths: bool = False
+    blind: int = 0
+    padding: bool = False
     training: bool = False
     compiled: bool = False  # torch.compile takes part: it takes some seconds for each
 
@@ -34,11 +46,17 @@ class Work:
     def shape(self):
         """The name without its direction."""
         kv = f"/kv{self.kv_heads}" if self.kv_heads != self.heads else ""
-        causal = "/causal" if self.causal else ""
+        values = {word: getattr(self, word) for word in ("causal", *MASKS)}
+        words = [f"/{word}" if value is True else f"/{word}{value}" for word, value in values.items() if value]
         return (
             f"{self.activation}/f32/b{self.batch}/h{self.heads}{kv}"
-            f"/q{self.queries}/k{self.keys}/d{self.dim}{causal}"
+            f"/q{self.queries}/k{self.keys}/d{self.dim}{''.join(words)}"
         )
+
+    @property
+    def is_masked(self):
+        """By more than causality: for PyTorch that is a mask."""
+        return any(getattr(self, word) for word in MASKS)
 
     @property
     def directions(self):
@@ -53,6 +71,8 @@ class Work:
         """[(peer, the one of hone's layouts that it is compared with)]"""
         plain = self.activation == "softmax"
         names = ["pytorch sdpa"] if plain else ["pytorch eager"]
+        if self.is_masked:
+            return [(name, "hone") for name in names]
         if self.compiled:
             names.append("pytorch compile")
         if self.activation == "softmax_1":
@@ -71,7 +91,7 @@ class Work:
 
     def target(self, direction, peer):
         """The least ratio that hone aims at, or None."""
-        if self.queries < 512:
+        if self.queries < 512 or self.is_masked:
             return None
         if peer == "pytorch eager":
             return 4.0
@@ -117,6 +137,18 @@ def all_works():
                 works.append(Work(activation, rows, rows, dim, training=training, compiled=compiled))
     for kv_heads in (8, 2, 1):  # decoding
         works.append(Work("softmax", 1, 16384, 128, kv_heads=kv_heads))
+    return works + masked_works()
+
+
+def masked_works():
+    """Windows and masks; padding by a mask and by lengths; rows that see nothing, for the agreement."""
+    works = []
+    for training in (False, True):
+        for options in ({"causal": True, "window": 512}, {"window": 512}, {"documents": 4}, {"hidden": 10}):
+            works.append(Work("softmax", 2048, 2048, 64, training=training, **options))
+        for options in ({"padding": True}, {"lengths": True}):
+            works.append(Work("softmax", 512, 512, 64, batch=8, training=training, **options))
+    works.append(Work("softmax", 512, 512, 64, hidden=10, blind=16, training=True))
     return works
 
 
@@ -132,4 +164,10 @@ def quick_works():
         Work("sigmoid", 256, 256, 64, training=True),
         Work("relu", 256, 256, 64, training=True),
         Work("softmax", 1, 4096, 128, kv_heads=2),
+        Work("softmax", 512, 512, 64, causal=True, window=128),
+        Work("softmax", 512, 512, 64, window=128, training=True),
+        Work("softmax", 512, 512, 64, documents=4, training=True),
+        Work("softmax", 256, 256, 64, batch=4, padding=True, training=True),
+        Work("softmax", 256, 256, 64, batch=4, lengths=True, training=True),
+        Work("softmax", 256, 256, 64, hidden=10, blind=16, training=True),
     ]
