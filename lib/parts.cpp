@@ -143,10 +143,10 @@ CallPlan<Args> plan_call(const hone_problem& p, const Args& a, const Machine& ma
         plan.scratch_bytes = std::max(plan.scratch_bytes, aligned(row));
     }
     Regions regions;
-    plan.parts_at = regions.take(plan.parts, call_size(plan.plain.plan));
-    plan.runs_at = regions.take(plan.runs, sizeof(Run));
     plan.own_at = regions.take(own, 1);
     plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
+    plan.parts_at = regions.take(plan.parts, call_size(plan.plain.plan));
+    plan.runs_at = regions.take(plan.runs, sizeof(Run));
     plan.bytes = regions.bytes();
     return plan;
 }
