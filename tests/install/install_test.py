@@ -1,5 +1,5 @@
 """Installs the build into an empty prefix, then builds and runs the README's examples against it as a user
-would: the first C program with pkg-config, the first C++ program with CMake. Each must print what the next
+would: C programs with pkg-config, C++ programs with CMake. Each must print what the next
 ```text block of the README says.
 
 usage: install_test.py README.md build prefix libdir        exit status 77: a tool is missing
@@ -23,16 +23,19 @@ def run(command, **kwargs):
     return subprocess.run(command, check=True, text=True, **kwargs)
 
 
-def example(readme, language):
-    """The first program in this language, and what it prints."""
+def examples(readme, language):
+    """[(a program of that language, what it prints)], of all programs that the README shows."""
     found = blocks(pathlib.Path(readme).read_text())
+    programs = []
     for i, block in enumerate(found):
-        if block.language == language:
+        if block.language == language and "int main(" in block.text:
             printed = [later.text for later in found[i + 1 :] if later.language == "text"]
             if not printed:
                 sys.exit(f"{readme}: no ```text block after the ```{language} example says what it prints")
-            return block.text, printed[0]
-    sys.exit(f"{readme}: no ```{language} block")
+            programs.append((block.text, printed[0]))
+    if not programs:
+        sys.exit(f"{readme}: no ```{language} block")
+    return programs
 
 
 def expect(program, printed, env):
@@ -43,27 +46,27 @@ def expect(program, printed, env):
 
 
 def c_with_pkg_config(work, readme, root, libdir):
-    source, printed = example(readme, "c")
-    (work / "example.c").write_text(source)
     env = dict(
         os.environ, PKG_CONFIG_LIBDIR=f"{libdir}/pkgconfig", PKG_CONFIG_SYSROOT_DIR=root, LD_LIBRARY_PATH=libdir
     )
     flags = run(["pkg-config", "--cflags", "--libs", "hone"], env=env, stdout=subprocess.PIPE).stdout.split()
     compiler = shlex.split(os.environ["CC"]) + ["-std=c99", "-pedantic", "-Wall", "-Werror"]
-    run(compiler + [work / "example.c", "-o", work / "c_example"] + flags)
-    expect(work / "c_example", printed, env)
+    for source, printed in examples(readme, "c"):
+        (work / "example.c").write_text(source)
+        run(compiler + [work / "example.c", "-o", work / "c_example"] + flags)
+        expect(work / "c_example", printed, env)
 
 
 def cpp_with_cmake(work, readme, installed_prefix):
-    source, printed = example(readme, "cpp")
-    (work / "example.cpp").write_text(source)
-    build = work / "cmake"
-    run(
-        ["cmake", "-G", "Ninja", "-S", HERE, "-B", build, f"-DCMAKE_PREFIX_PATH={installed_prefix}"]
-        + [f"-DEXAMPLE={work / 'example.cpp'}", "-DCMAKE_CXX_FLAGS=-pedantic -Wall -Werror"]
-    )
-    run(["cmake", "--build", build])
-    expect(build / "consumer", printed, os.environ)
+    for number, (source, printed) in enumerate(examples(readme, "cpp")):
+        file, build = work / f"example_{number}.cpp", work / f"cmake_{number}"
+        file.write_text(source)
+        run(
+            ["cmake", "-G", "Ninja", "-S", HERE, "-B", build, f"-DCMAKE_PREFIX_PATH={installed_prefix}"]
+            + [f"-DEXAMPLE={file}", "-DCMAKE_CXX_FLAGS=-pedantic -Wall -Werror"]
+        )
+        run(["cmake", "--build", build])
+        expect(build / "consumer", printed, os.environ)
 
 
 def main():
