@@ -34,6 +34,9 @@ struct Task {
     std::int64_t advances;  // the counter that its end advances; -1: none
 };
 
+// Multiply-adds that take as long as loading one element from memory.
+inline constexpr double kRead = 8;
+
 // Reading a block of keys from the cache takes as long as multiplying this many rows more.
 inline constexpr std::int64_t kPanelRows = 3;
 

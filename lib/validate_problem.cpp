@@ -62,9 +62,9 @@ hone_status check_sizes(const hone_problem& p) {
         return fail(HONE_INVALID_ARGUMENT, "%s should be at most 2^48",
                     ragged_keys(p) ? "total_keys: total_keys * kv_heads * dim"
                                    : "keys: batch * kv_heads * keys * dim");
-    if (too_large({p.batch, p.query_heads, p.queries, p.keys}, std::int64_t{1} << 60))
-        return fail(HONE_INVALID_ARGUMENT,
-                    "keys: batch * query_heads * queries * keys should be at most 2^60");
+    if (too_large({query_batches(p), p.query_heads, query_rows(p), p.keys}, std::int64_t{1} << 60))
+        return fail(HONE_INVALID_ARGUMENT, "keys: %s * query_heads * keys should be at most 2^60",
+                    ragged_queries(p) ? "total_queries" : "batch * queries");
     return HONE_OK;
 }
 

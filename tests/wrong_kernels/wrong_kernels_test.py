@@ -75,7 +75,7 @@ KERNELS = [
         "alone.queries = entry.queries.count, alone.keys = entry.keys.count;\n"
         "    if (p.alignment == HONE_BOTTOM_RIGHT) alone.diagonal_shift += p.keys - alone.keys;",
     ),
-    Wrong("rows of dq, dk and dv after a length are left", "lib/schedule.cpp", "gradient.rows + gradient.padding;", "gradient.rows;"),
+    Wrong("rows of dq, dk and dv after a length are left", "lib/schedule_backward.cpp", "gradient.rows + gradient.padding;", "gradient.rows;"),
     Wrong("rows of o after a length are left", "lib/parts.cpp", "part.plan.padding = entry.queries.padding;", ""),
     Wrong(
         "L of a ragged batch lies as that of a padded one",
