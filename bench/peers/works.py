@@ -70,9 +70,9 @@ class Work:
     def peers(self):
         """[(peer, the one of hone's layouts that it is compared with)]"""
         plain = self.activation == "softmax"
+        if self.is_masked:  # which is always softmax: the formulas know no masks
+            return [("pytorch sdpa", "hone")]
         names = ["pytorch sdpa"] if plain else ["pytorch eager"]
-        if self.is_masked:
-            return [(name, "hone") for name in names]
         if self.compiled:
             names.append("pytorch compile")
         if self.activation == "softmax_1":
