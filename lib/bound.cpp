@@ -32,10 +32,12 @@ class Bound {
     const Tuning& tuning() const { return tuning_; }
     std::size_t element() const { return static_cast<std::size_t>(element_size(p_)); }
     // The most of a block.
-    std::int64_t rows(std::int64_t most) const { return std::min(most, p_.queries * heads_per_kv_); }
+    std::int64_t rows(std::int64_t most) const {
+        return std::min(most, std::max<std::int64_t>(p_.queries * heads_per_kv_, 1));
+    }
     std::int64_t keys() const {
         const std::int64_t most = std::max(tuning_.block_keys, tuning_.in_place_keys);
-        return std::min(most, round_up(p_.keys, tuning_.panel));
+        return std::min(most, round_up(std::max<std::int64_t>(p_.keys, 1), tuning_.panel));
     }
     // Of a row of features, with what plan.cpp puts around it.
     std::int64_t width(std::int64_t features) const {
@@ -124,7 +126,7 @@ std::size_t most_bytes(const hone_problem& p, const hone_backward_args& a, const
     const std::int64_t rows = bound.rows(bound.tuning().backward_rows);
     bound.take({0, q_heads * static_cast<std::int64_t>(sizeof(RowConstants<double>) / sizeof(double)), 0},
                bound.element());
-    bound.take({2 * q_heads, 0, q_heads}, sizeof(double));  // parts of dbias,
+    bound.take({2 * q_heads, 0, q_heads}, sizeof(double));  // sums of dbias,
     bound.take({q_heads, q_heads, 0}, sizeof(double));      // and of dsink
     const SummedOverParts summed = summed_over_parts(p, a);
     const hone_tensor* const gradients[] = {&a.dq, &a.dk, &a.dv};

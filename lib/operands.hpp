@@ -57,6 +57,10 @@ struct MaskOperand {
 };
 MaskOperand mask_operand(const hone_problem& p, const hone_const_scores& mask);
 
+// Lengths or offsets: no memory where the flag does not announce them.
+Span integers_span(const char* name, const hone_problem& p, const hone_const_integers& of,
+                   std::uint32_t flag);
+
 // The bytes of one element.
 std::int64_t element_size(const hone_problem& p);
 

@@ -110,6 +110,7 @@ Part<Args> Parts<Args>::part(std::int64_t index) const {
     part.plan.threads = threads_;
     lay_out(part.plan, part.problem, part.args, machine_.tuning);
     part.own_bytes = part.plan.scratch_at;
+    // Regions do not depend on what follows: rows of padding, and which terms are summed over parts.
     finish_part(part, entry, summed_over_parts(p_, a_));
     return part;
 }

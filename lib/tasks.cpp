@@ -30,7 +30,7 @@ RowNumbers<T> row_numbers(const Shape& s, Pointer* data) {
 
 // o and L of rows of a head that are padding. Heads of a group share L.
 template <class T>
-void clear_rows(const ForwardCall<T>& call, const Task& task) {
+void clear_padding(const ForwardCall<T>& call, const Task& task) {
     const Range queries = ForwardSchedule(call).cleared_queries(task);
     for (std::int64_t query = queries.begin; query < queries.end; ++query) {
         std::fill_n(row_of(call.o, {task.batch, task.head, query}), call.n.value_dim, T(0));
@@ -181,7 +181,7 @@ void run_task(const ForwardCall<T>& call, const Tiles<T>& tiles, const Task& tas
         case Work::join_heads:
             return tiles.join_heads(call, {task.batch, task.head, schedule.joined_queries(task)});
         default:
-            return clear_rows(call, task);
+            return clear_padding(call, task);
     }
 }
 

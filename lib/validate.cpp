@@ -181,10 +181,14 @@ hone_status validate_memory(const hone_problem& p, const hone_forward_args& a, s
         (status = check_present(t.o)) || (status = check_workspace(a, needed)))
         return status;
     const Sizes n = sizes_of(p, *activation_info(p.activation));
-    return check_apart<10>(
+    return check_apart<14>(
         {t.o.span(), dense("lse", a.lse, n.lse), workspace_span(a), t.q.span(), t.k.span(), t.v.span(),
          dense("sink", a.sink, n.sink), dense("log_prior", a.log_prior, n.heads),
-         dense("shift", a.shift, n.heads), mask_operand(p, a.mask).span()},
+         dense("shift", a.shift, n.heads), mask_operand(p, a.mask).span(),
+         integers_span("query_lengths", p, p.query_lengths, HONE_QUERY_LENGTHS),
+         integers_span("key_lengths", p, p.key_lengths, HONE_KEY_LENGTHS),
+         integers_span("query_offsets", p, p.query_offsets, HONE_RAGGED_QUERIES),
+         integers_span("key_offsets", p, p.key_offsets, HONE_RAGGED_KEYS)},
         3);
 }
 
@@ -202,13 +206,29 @@ hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, 
     if (a.dsink && !a.sink)
         return fail(HONE_INVALID_ARGUMENT, "sink: is NULL; should be given, as dsink is asked for");
     const Sizes n = sizes_of(p, info);
-    return check_apart<18>(
-        {t.dq.span(), t.dk.span(), t.dv.span(), dense("dsink", a.dsink, n.sink),
-         dense("dlog_prior", a.dlog_prior, n.heads), dense("dshift", a.dshift, n.heads), workspace_span(a),
-         t.q.span(), t.k.span(), t.v.span(), t.o.span(), t.dout.span(), dense("sink", a.sink, n.sink),
-         dense("log_prior", a.log_prior, n.heads), dense("shift", a.shift, n.heads),
-         dense("lse", a.lse, n.lse), dense("dlse", a.dlse, n.lse), mask_operand(p, a.mask).span()},
-        7);
+    return check_apart<22>({t.dq.span(),
+                            t.dk.span(),
+                            t.dv.span(),
+                            dense("dsink", a.dsink, n.sink),
+                            dense("dlog_prior", a.dlog_prior, n.heads),
+                            dense("dshift", a.dshift, n.heads),
+                            workspace_span(a),
+                            t.q.span(),
+                            t.k.span(),
+                            t.v.span(),
+                            t.o.span(),
+                            t.dout.span(),
+                            dense("sink", a.sink, n.sink),
+                            dense("log_prior", a.log_prior, n.heads),
+                            dense("shift", a.shift, n.heads),
+                            dense("lse", a.lse, n.lse),
+                            dense("dlse", a.dlse, n.lse),
+                            mask_operand(p, a.mask).span(),
+                            integers_span("query_lengths", p, p.query_lengths, HONE_QUERY_LENGTHS),
+                            integers_span("key_lengths", p, p.key_lengths, HONE_KEY_LENGTHS),
+                            integers_span("query_offsets", p, p.query_offsets, HONE_RAGGED_QUERIES),
+                            integers_span("key_offsets", p, p.key_offsets, HONE_RAGGED_KEYS)},
+                           7);
 }
 
 }  // namespace hone

@@ -40,11 +40,8 @@ hone_status check_sizes(const hone_problem& p) {
     for (const Extent& e :
          {Extent{"batch", p.batch, 0}, Extent{"query_heads", p.query_heads, 0},
           Extent{"kv_heads", p.kv_heads, 0}, Extent{"queries", p.queries, 0}, Extent{"keys", p.keys, 0},
-          Extent{"key_dim", p.key_dim, 1}, Extent{"value_dim", p.value_dim, 1}})
-        if (const hone_status status = check_extent(e.name, e.value, e.least); status != HONE_OK)
-            return status;
-    for (const Extent& e :
-         {Extent{"total_queries", p.total_queries, 0}, Extent{"total_keys", p.total_keys, 0}})
+          Extent{"key_dim", p.key_dim, 1}, Extent{"value_dim", p.value_dim, 1},
+          Extent{"total_queries", p.total_queries, 0}, Extent{"total_keys", p.total_keys, 0}})
         if (const hone_status status = check_extent(e.name, e.value, e.least); status != HONE_OK)
             return status;
     if (p.kv_heads == 0 && p.query_heads > 0)
@@ -153,6 +150,17 @@ hone_status check_integers(const hone_problem& p) {
             return fail(HONE_UNSUPPORTED, "%s.reserved: is %d; should be 0 in this version", i.name,
                         i.of.reserved);
     }
+    struct Total {
+        const char* name;
+        std::int64_t value;
+        bool counts;
+        const char* flag_name;
+    };
+    for (const Total& t : {Total{"total_queries", p.total_queries, ragged_queries(p), "HONE_RAGGED_QUERIES"},
+                           Total{"total_keys", p.total_keys, ragged_keys(p), "HONE_RAGGED_KEYS"}})
+        if (t.value != 0 && !t.counts)
+            return fail(HONE_INVALID_ARGUMENT, "%s: is %lld; should be 0, or flags should have %s", t.name,
+                        static_cast<long long>(t.value), t.flag_name);
     return HONE_OK;
 }
 

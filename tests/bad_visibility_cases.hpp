@@ -108,6 +108,17 @@ inline const std::vector<Bad>& bad_visibility() {
              set_mask(a, 1, 1, 5, 7);
              a.forward.mask.query_stride = a.backward.mask.query_stride = INT64_MAX;
          }},
+        {"total_keys_without_flag", "total_keys", [](auto& a) { a.problem.total_keys = 7; }},
+        {"total_queries_without_flag", "total_queries", [](auto& a) { a.problem.total_queries = 5; }},
+        {"key_lengths_in_the_workspace", "key_lengths",
+         [](auto& a) {
+             static std::int64_t room[1 << 16];
+             room[0] = room[1] = 1;
+             a.problem.flags |= HONE_KEY_LENGTHS;
+             a.problem.key_lengths = integers_at(room);
+             a.forward.workspace = a.backward.workspace = room;
+             a.forward.workspace_bytes = a.backward.workspace_bytes = sizeof room;
+         }},
         {"mask_is_o", "mask", [](auto& a) { set_mask(a, hone_const_bhqk(a.forward.o.data, 1, 1, 5, 7)); },
          FORWARD},
         {"mask_is_dk", "mask", [](auto& a) { set_mask(a, hone_const_bhqk(a.backward.dk.data, 1, 1, 5, 7)); },

@@ -126,6 +126,12 @@ inline void add_lengths(std::vector<Spec>& specs) {
         s.query_lengths = {193, 97, 1}, s.key_lengths = {17, 301, 256};
         s.mask = Mask::bottom_right;
     });
+    // Few rows, whose first window ends within a block of 512 keys that the others begin behind.
+    Variants few(specs, {.name = "", .queries = 16, .keys = 1024});
+    few.add("mask_and_window_at_the_end_of_a_block", [](Spec& s) {
+        s.window = {2, 2}, s.diagonal_shift = 508, s.quick = true;
+        s.bool_mask.shows = Shows::some_keys;
+    });
     Variants decode(specs, batch_of(5, 1, 1100));
     decode.add("lengths_of_caches", [](Spec& s) {
         s.key_lengths = {1100, 193, 1, 0, 1024}, s.v_is_k = false;

@@ -25,6 +25,7 @@ struct MaskRow {
     const T* take(const ScoreRow& row) {
         if (!row.mask) return nullptr;
         const Range seen = row.seen;
+        if (empty(seen)) return shown;  // wherever that lies
         for (std::int64_t e = vectors_down<T>(seen.begin); e < seen.begin; ++e) shown[e] = 0;
         if (row.mask_stride == 1)
             for (std::int64_t e = seen.begin; e < seen.end; ++e) shown[e] = row.mask[e];
@@ -118,6 +119,7 @@ inline std::int64_t count_nonzero(const unsigned char* bytes, std::int64_t count
 
 // How many of the keys of a range a row sees.
 inline std::int64_t count_left(const BooleanMask& mask, std::int64_t batch, const QueryHead& at, Range keys) {
+    if (empty(keys)) return 0;
     const unsigned char* const row = row_of(mask, batch, at.head, at.query);
     if (mask.key_stride == 0) return *row != 0 ? count(keys) : 0;
     if (mask.key_stride == 1) return count_nonzero(row + keys.begin, count(keys));

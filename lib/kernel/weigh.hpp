@@ -13,8 +13,8 @@ struct Scores {
     T* s;
     Range columns, seen;
     T scale;
-    const T* shown =
-        nullptr;  // 0 where an element of any vector that holds a seen one is hidden; null: none is
+    // 0 where an element is hidden, for every vector that holds a seen one; null where none is.
+    const T* shown = nullptr;
 };
 
 // Where the vectors at the edges of a range begin that hold elements inside and outside of it.

@@ -1,7 +1,10 @@
 """Breaks the library on purpose, one line at a time, on a copy of the tree, and expects the quick tests to fail
 each time: tests that pass on a wrong kernel are worth nothing.
 
-usage: wrong_kernels_test.py source-tree ISA        (ISA: the unit to build)
+usage: wrong_kernels_test.py source-tree build ISA
+
+build: where the right library and its tests are built; the tests run with the wrong libraries, too. ISA: the unit
+that wrong libraries are built with.
 """
 
 import concurrent.futures
@@ -114,6 +117,12 @@ KERNELS = [
         "shown[e] = row.mask[e - (e > seen.begin)];",
     ),
     Wrong(
+        "the mask of a row that sees nothing of a block is written beside it",
+        "lib/kernel/masked.hpp",
+        "if (empty(row.seen)) return shown;",
+        "",
+    ),
+    Wrong(
         "only a byte of 1 is visible",
         "lib/kernel/masked.hpp",
         "shown[e] = row.mask[e];",
@@ -156,35 +165,34 @@ def run(command, **kwargs):
     return subprocess.run(list(map(str, command)), text=True, **kwargs)
 
 
-class Tree:
-    """A copy of the source tree, and what is built of it: in the first one the tests, in the others the library
-    alone. The tests run with the library of any."""
+def caught_by(tests, library):
+    """The first program that fails with the library of a build, or None."""
+    environment = os.environ | {"HONE_TEST_QUICK": "1", "LD_LIBRARY_PATH": str(library / "lib")}
+    for program in PROGRAMS:
+        command = [pathlib.Path(tests) / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if run(command, env=environment, **silent).returncode != 0:
+            return program
+    return None
 
-    def __init__(self, source, directory, isa, tests):
+
+class Tree:
+    """A copy of the source tree, and the library that is built of it."""
+
+    def __init__(self, source, directory, isa):
         self.source, self.build = directory / "tree", directory / "build"
         copy(source, self.source)
-        options = ["-Dtests=enabled" if tests else "-Dtests=disabled", "-Dbench=disabled", "-Doptimization=1"]
-        command = ["meson", "setup", self.build, self.source, *options, f"-Disas={isa}"]
-        run(command, check=True, stdout=subprocess.DEVNULL)
-        self.compile(*(PROGRAMS if tests else ()))
+        options = ["-Dtests=disabled", "-Dbench=disabled", "-Doptimization=1", f"-Disas={isa}"]
+        run(["meson", "setup", self.build, self.source, *options], check=True, stdout=subprocess.DEVNULL)
+        self.compile()
 
-    def compile(self, *targets):
-        command = ["meson", "compile", "-C", self.build, "hone:shared_library", *targets]
+    def compile(self):
+        command = ["meson", "compile", "-C", self.build, "hone:shared_library"]
         built = run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if built.returncode != 0:
             raise RuntimeError(built.stdout)
 
-    def caught_by(self, tests):
-        """The first program that fails, or None."""
-        environment = os.environ | {"HONE_TEST_QUICK": "1", "LD_LIBRARY_PATH": str(self.build / "lib")}
-        for program in PROGRAMS:
-            command = [tests.build / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
-            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            if run(command, env=environment, **silent).returncode != 0:
-                return program
-        return None
-
-    def breaks(self, kernel, tests):
+    def catch(self, kernel, tests):
         """Which program catches the wrong kernel."""
         file = self.source / kernel.file
         right = file.read_text()
@@ -192,27 +200,27 @@ class Tree:
             raise RuntimeError(f"{kernel.file} should have this once: {kernel.right}")
         file.write_text(right.replace(kernel.right, kernel.wrong))
         self.compile()
-        program = self.caught_by(tests)
+        program = caught_by(tests, self.build)
         file.write_text(right)
         print(f"{kernel.name}: {'caught by ' + program if program else 'MISSED'}", flush=True)
         return program
 
 
 def main():
-    source, isa = sys.argv[1:]
+    source, tests, isa = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
-        tests = Tree(source, pathlib.Path(name, "tests"), isa, tests=True)
         workers = max(1, min(len(os.sched_getaffinity(0)), 4))
         trees = queue.SimpleQueue()
         for n in range(workers):
-            trees.put(Tree(source, pathlib.Path(name, str(n)), isa, tests=False))
-        if program := tests.caught_by(tests):
+            right = Tree(source, pathlib.Path(name, str(n)), isa)
+            trees.put(right)
+        if program := caught_by(tests, right.build):
             sys.exit(f"{program} fails on the right library")
 
         def catch(kernel):
             tree = trees.get()
             try:
-                return tree.breaks(kernel, tests)
+                return tree.catch(kernel, tests)
             finally:
                 trees.put(tree)
 

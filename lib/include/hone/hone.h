@@ -83,7 +83,7 @@ typedef enum hone_flags {
  * The keys and queries are a batch entry's own, where it has lengths or offsets. */
 typedef enum hone_alignment { HONE_TOP_LEFT = 0, HONE_BOTTOM_RIGHT = 1 } hone_alignment;
 
-/* Integers that a call reads. data is NULL where there are none. */
+/* Integers that a call reads, apart from everything that it writes. data is NULL where there are none. */
 typedef struct hone_const_integers {
     const void* data;
     int32_t dtype; /* HONE_INT32 or HONE_INT64; 0: int64 */

@@ -155,12 +155,13 @@ struct Array {
 };
 
 // Lengths or offsets that a call reads: any std::vector, std::array or std::span of int32_t or int64_t is
-// one, but no temporary that owns its elements. An empty one is absent.
+// one, but no temporary that owns its elements.
 struct ConstIntegers {
     const void* data = nullptr;
     std::size_t size = 0;
     hone_dtype dtype = HONE_INT64;
-    bool given = false;
+    bool given = false;  // by its values, or for later
+    bool known = false;
 
     ConstIntegers() = default;
     template <IntegerRange R>
@@ -168,7 +169,8 @@ struct ConstIntegers {
         : data(std::ranges::data(values)),
           size(std::ranges::size(values)),
           dtype(sizeof(std::ranges::range_value_t<R>) == 4 ? HONE_INT32 : HONE_INT64),
-          given(size > 0) {}
+          given(true),
+          known(true) {}
 
     // Those whose values are not known yet: a workspace can be asked for that is enough for any.
     static ConstIntegers later() {
@@ -315,7 +317,7 @@ class Call {
 
     static void check_size(const char* name, const ConstIntegers& of, std::int64_t batch, std::size_t more) {
         const std::size_t size = static_cast<std::size_t>(batch) + more;
-        if (of.data && batch >= 0 && of.size != size) throw wrong_size(name, of.size, size);
+        if (of.known && batch >= 0 && of.size != size) throw wrong_size(name, of.size, size);
     }
     static Error wrong_size(const char* name, std::size_t has, std::size_t should_have) {
         return Error(HONE_INVALID_ARGUMENT, std::string(name) + ": has " + std::to_string(has) +
