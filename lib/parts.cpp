@@ -24,6 +24,10 @@ double cost_of(const Plan& plan) {
     return schedule_of(plan).total_cost(HUGE_VAL);
 }
 
+int threads_for(double cost, const Machine& machine) {
+    return static_cast<int>(std::clamp(cost / machine.tuning.thread_cost, 1.0, double(machine.threads)));
+}
+
 std::size_t aligned(std::size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
@@ -84,12 +88,19 @@ SummedOverParts summed_over_parts(const hone_problem& p, const hone_backward_arg
 }
 
 template <class Args>
-Parts<Args>::Parts(const hone_problem& p, const Args& a, const Machine& machine)
-    : p_(p), a_(a), machine_(machine), differ_(entries_differ(p)) {
-    if (!differ_) return;
-    for (std::int64_t b = 0; b < p.batch; ++b) cost_ += cost_of(alone(entry_of(p, b)).plan);
-    threads_ = static_cast<int>(std::clamp(cost_ / machine.tuning.thread_cost, 1.0, double(machine.threads)));
+Parts<Args>::Parts(const hone_problem& p, const Args& a, const Machine& machine) : Parts(p, a, machine, 0) {
+    for (std::int64_t b = 0; differ_ && b < p.batch; ++b) cost_ += cost_of(alone(entry_of(p, b)).plan);
+    threads_ = threads_for(cost_, machine);
 }
+
+template <class Args>
+Parts<Args>::Parts(const hone_problem& p, const Args& a, const Machine& machine, double cost)
+    : p_(p),
+      a_(a),
+      machine_(machine),
+      differ_(entries_differ(p)),
+      cost_(cost),
+      threads_(threads_for(cost, machine)) {}
 
 // The call of an entry that has one thread, with no memory yet.
 template <class Args>
@@ -130,7 +141,7 @@ template <class Args>
 CallPlan<Args> plan_call(const hone_problem& p, const Args& a, const Machine& machine) {
     const Parts<Args> parts(p, a, machine);
     CallPlan<Args> plan = {};
-    plan.parts = parts.count(), plan.threads = parts.threads();
+    plan.parts = parts.count(), plan.threads = parts.threads(), plan.cost = parts.cost();
     std::int64_t own = 0;
     for (std::int64_t i = 0; i < plan.parts; ++i) {
         const Part<Args> part = parts.part(i);

@@ -45,13 +45,15 @@ SummedOverParts summed_over_parts(const hone_problem& p, const hone_backward_arg
 template <class Args>
 class Parts {
   public:
-    // All lengths and offsets are there.
+    // All lengths and offsets are there. `cost` is that of all entries, where it is known already.
     Parts(const hone_problem& p, const Args& a, const Machine& machine);
+    Parts(const hone_problem& p, const Args& a, const Machine& machine, double cost);
 
     std::int64_t count() const { return differ_ ? p_.batch : 1; }
     Part<Args> part(std::int64_t index) const;
     // That the call takes, where entries differ.
     int threads() const { return threads_; }
+    double cost() const { return cost_; }
 
   private:
     Part<Args> alone(const Entry& entry) const;
@@ -60,8 +62,8 @@ class Parts {
     const Args& a_;
     const Machine& machine_;
     const bool differ_;
-    double cost_ = 0;
-    int threads_ = 0;
+    double cost_;
+    int threads_;
 };
 
 // What is known of a call before there is memory for it.
@@ -69,6 +71,7 @@ template <class Args>
 struct CallPlan {
     Part<Args> plain;  // of a plain call: its part
     int threads;
+    double cost;  // of all entries, where they differ
     std::int64_t parts, runs;
     std::size_t parts_at, runs_at;          // tables: the calls of parts, and runs of tasks
     std::size_t own_at;                     // the workspaces of the parts, one after the other

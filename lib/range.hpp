@@ -61,9 +61,9 @@ inline Range blocks_touched(Range r, std::int64_t block) {
     return empty(r) ? Range{0, 0} : Range{r.begin / block, blocks_of(r.end, block)};
 }
 
-// The next run of indices of a range for which holds(i), from `begin` on; empty at the end of it.
+// The next consecutive indices of a range for which holds(i), from `begin` on; empty at the end of it.
 template <class Holds>
-inline Range next_run(Range range, std::int64_t begin, Holds holds) {
+inline Range next_range(Range range, std::int64_t begin, Holds holds) {
     while (begin < range.end && !holds(begin)) ++begin;
     std::int64_t end = begin;
     while (end < range.end && holds(end)) ++end;

@@ -170,7 +170,7 @@ void run(const CallPlan<Args>& plan, const hone_problem& p, const Args& a, const
     auto* const calls = reinterpret_cast<Call*>(workspace + plan.parts_at);
     auto* const runs = reinterpret_cast<Run*>(workspace + plan.runs_at);
     const bool differ = entries_differ(p);
-    const Parts<Args> parts(p, a, machine);
+    const Parts<Args> parts(p, a, machine, plan.cost);
     std::size_t own = plan.own_at;
     Run* run = runs;
     for (std::int64_t i = 0; i < plan.parts; ++i) {

@@ -17,7 +17,7 @@ struct Run {
     double priority;
     std::int64_t part, first, count;
     std::int64_t at;  // the number of the first of them in the order of all
-    Stretch stretch;
+    Phase phase;
 };
 
 // The runs of a part are written to `to` (unless it is null); gives how many they are.

@@ -49,9 +49,9 @@ inline constexpr std::int64_t kFinishRows = 256;
 
 // Tasks that follow one another and cost the same; first those that prepare, last those that finish what the
 // others did.
-enum class Stretch { prepare, multiply, finish };
+enum class Phase { prepare, multiply, finish };
 struct Tasks {
-    Stretch stretch;
+    Phase phase;
     std::int64_t first, count;
     double cost;  // of one that multiplies
 };
@@ -69,12 +69,12 @@ class ForwardSchedule {
     // Calls body(Tasks) for all tasks in their order.
     template <class Body>
     void for_tasks(Body body) const {
-        body(Tasks{Stretch::prepare, 0, pack_tasks(), 0});
+        body(Tasks{Phase::prepare, 0, pack_tasks(), 0});
         const std::int64_t of_rows = heads() * plan_.splits;
         std::int64_t first = pack_tasks();
         for (std::int64_t r = 0; of_rows > 0 && r < plan_.block.row_blocks; ++r, first += of_rows)
-            body(Tasks{Stretch::multiply, first, of_rows, cost(task(first))});
-        body(Tasks{Stretch::finish, first, tasks() - first, 0});
+            body(Tasks{Phase::multiply, first, of_rows, cost(task(first))});
+        body(Tasks{Phase::finish, first, tasks() - first, 0});
     }
     // The rows of a join_splits task; the queries of one that joins heads or clears.
     Range joined_rows(const Task& task) const;
@@ -114,12 +114,12 @@ class BackwardSchedule {
     // As forward's. Of one batch entry, as those of several come in an order of their own.
     template <class Body>
     void for_tasks(Body body) const {
-        body(Tasks{Stretch::prepare, 0, row_tasks(), 0});
+        body(Tasks{Phase::prepare, 0, row_tasks(), 0});
         const std::int64_t heads = plan_.n.kv_heads;
         std::int64_t first = row_tasks();
         for (std::int64_t kb = 0; heads > 0 && kb < count(plan_.block.key_blocks); ++kb, first += heads)
-            body(Tasks{Stretch::multiply, first, heads, cost(task(first))});
-        body(Tasks{Stretch::finish, first, tasks() - first, 0});
+            body(Tasks{Phase::multiply, first, heads, cost(task(first))});
+        body(Tasks{Phase::finish, first, tasks() - first, 0});
     }
 
     // What one block of rows costs in the task of a key block, and what it costs to add its dq.

@@ -110,7 +110,7 @@ template <class T>
 inline Range next_seen(const Stages<T>& stages, const ScoreRow& row, std::int64_t begin) {
     const Range left = common(row.seen, {begin, row.seen.end});
     if (!may_hide(stages) && !row.mask) return left;
-    return next_run(left, left.begin, [&](std::int64_t element) { return sees(stages, row, element); });
+    return next_range(left, left.begin, [&](std::int64_t element) { return sees(stages, row, element); });
 }
 
 }  // namespace

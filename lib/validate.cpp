@@ -19,15 +19,20 @@ hone_status check_absent(const char* name, const void* pointer, const hone_activ
     return fail(HONE_INVALID_ARGUMENT, "%s: is given; should be NULL, as %s takes none", name, info.name);
 }
 
+template <class Tensor>
+hone_status check_reserved(const char* name, const Tensor& t) {
+    bool reserved = t.reserved_0 != 0;
+    for (const std::int64_t field : t.reserved) reserved |= field != 0;
+    return reserved ? fail(HONE_UNSUPPORTED, "%s.reserved: is not 0; should be 0 in this version", name)
+                    : HONE_OK;
+}
+
 // The type of a tensor that is there, and its reserved fields.
 hone_status check_type(const Operand& t, const hone_problem& p) {
     if (t.tensor.data && t.tensor.dtype != HONE_DTYPE_DEFAULT && t.tensor.dtype != p.dtype)
         return fail(HONE_INVALID_ARGUMENT, "%s.dtype: is %d; should be 0 or the problem's, %d", t.name,
                     t.tensor.dtype, p.dtype);
-    bool reserved = t.tensor.reserved_0 != 0;
-    for (const std::int64_t field : t.tensor.reserved) reserved |= field != 0;
-    return reserved ? fail(HONE_UNSUPPORTED, "%s.reserved: is not 0; should be 0 in this version", t.name)
-                    : HONE_OK;
+    return check_reserved(t.name, t.tensor);
 }
 
 hone_status check_strides(const Operand& t) {
@@ -62,9 +67,7 @@ hone_status check_mask(const hone_problem& p, const hone_const_scores& mask) {
     if (!mask.data) return HONE_OK;
     if (mask.dtype != HONE_DTYPE_DEFAULT && mask.dtype != HONE_BOOL)
         return fail(HONE_INVALID_ARGUMENT, "mask.dtype: is %d; should be HONE_BOOL or 0", mask.dtype);
-    bool reserved = mask.reserved_0 != 0;
-    for (const std::int64_t field : mask.reserved) reserved |= field != 0;
-    if (reserved) return fail(HONE_UNSUPPORTED, "mask.reserved: is not 0; should be 0 in this version");
+    if (const hone_status status = check_reserved("mask", mask); status != HONE_OK) return status;
     const MaskOperand operand = mask_operand(p, mask);
     const char* const names[] = {"batch", "heads", "queries", "keys"};
     const char* const of_problem[] = {"batch", "query_heads", "queries", "keys"};

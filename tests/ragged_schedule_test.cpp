@@ -2,6 +2,7 @@
 // the workspace that they take. HONE_TEST_TABLE=1 prints the table of efficiencies.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -44,19 +45,26 @@ struct RaggedCall {
     }
 };
 
+// The axes over which q, and k and v, are broadcast and their gradients summed.
+struct Sums {
+    Shared q = {}, kv = {};
+};
+
 template <class Args>
-Args args();
+Args args(const Sums& sums = {});
 template <>
-hone_forward_args args() {
+hone_forward_args args(const Sums& sums) {
     hone_forward_args a = no_forward_args();
-    a.q = a.k = a.v = hone_const(planned_tensor()), a.o = planned_tensor();
+    a.q = hone_const(planned_tensor(sums.q)), a.k = a.v = hone_const(planned_tensor(sums.kv));
+    a.o = planned_tensor();
     return a;
 }
 template <>
-hone_backward_args args() {
+hone_backward_args args(const Sums& sums) {
     hone_backward_args a = no_backward_args();
-    a.q = a.k = a.v = a.o = a.dout = hone_const(planned_tensor());
-    a.dq = a.dk = a.dv = planned_tensor();
+    a.q = hone_const(planned_tensor(sums.q)), a.k = a.v = hone_const(planned_tensor(sums.kv));
+    a.o = a.dout = hone_const(planned_tensor());
+    a.dq = planned_tensor(sums.q), a.dk = a.dv = planned_tensor(sums.kv);
     return a;
 }
 
@@ -164,16 +172,51 @@ TEST(RaggedSchedule, has_a_workspace_that_is_enough_for_any_lengths) {
                 expect_enough<hone_forward_args>(sequences, heads, threads);
                 expect_enough<hone_backward_args>(sequences, heads, threads);
             }
+}
+
+// The same for anything that the workspace depends on: broadcasts, types, few rows and many, no rows at all.
+template <class Args>
+void expect_enough(Random& random, const std::string& name) {
+    const auto one_in = [&](int n) { return random.integer(1, n) == 1; };
+    const auto axes = [&] { return one_in(2) ? Shared{} : Shared{one_in(2), one_in(2), one_in(2)}; };
+    std::vector<std::int64_t> q_lengths, k_lengths, q_offsets = {0}, k_offsets = {0};
+    hone_problem p = small_problem();
+    p.queries = p.keys = 0;
+    p.batch = random.integer(1, 9);
+    p.kv_heads = random.integer(1, 5), p.query_heads = p.kv_heads * (one_in(3) ? random.integer(1, 99) : 1);
+    p.key_dim = random.integer(1, one_in(4) ? 3000 : 99),
+    p.value_dim = random.integer(1, one_in(4) ? 3000 : 99);
+    p.dtype = one_in(2) ? HONE_FLOAT32 : HONE_FLOAT64;
+    const std::int64_t most_q = one_in(9) ? 0 : random.integer(0, one_in(2) ? 20 : 2000);
+    const std::int64_t most_k = one_in(9) ? 0 : random.integer(0, one_in(9) ? 40000 : 2000);
+    for (std::int64_t b = 0; b < p.batch; ++b) {
+        q_lengths.push_back(random.integer(0, most_q)), k_lengths.push_back(random.integer(0, most_k));
+        q_offsets.push_back(q_offsets.back() + q_lengths.back());
+        k_offsets.push_back(k_offsets.back() + k_lengths.back());
+    }
+    p.queries = *std::max_element(q_lengths.begin(), q_lengths.end());
+    p.keys = *std::max_element(k_lengths.begin(), k_lengths.end());
+    if (one_in(2))
+        p.flags |= HONE_RAGGED_QUERIES, p.total_queries = q_offsets.back(),
+                                        p.query_offsets = {q_offsets.data(), HONE_INT64, 0};
+    else
+        p.flags |= HONE_QUERY_LENGTHS, p.query_lengths = {q_lengths.data(), HONE_INT64, 0};
+    if (one_in(2))
+        p.flags |= HONE_RAGGED_KEYS, p.total_keys = k_offsets.back(),
+                                     p.key_offsets = {k_offsets.data(), HONE_INT64, 0};
+    else
+        p.flags |= HONE_KEY_LENGTHS, p.key_lengths = {k_lengths.data(), HONE_INT64, 0};
+    const Sums sums = {axes(), axes()};
+    const Machine machine = planned_machine(static_cast<int>(random.integer(1, 9)));
+    EXPECT_GE(most_bytes(p, args<Args>(sums), machine), plan_call(p, args<Args>(sums), machine).bytes)
+        << name;
+}
+
+TEST(RaggedSchedule, has_a_workspace_that_is_enough_whatever_is_broadcast) {
     Random random("workspaces");
-    for (int n = 0; n < 200; ++n) {
-        Sequences sequences = {"random " + std::to_string(n), {}};
-        const std::int64_t most = random.integer(1, 2000);
-        for (std::int64_t i = random.integer(1, 9); i > 0; --i)
-            sequences.lengths.push_back(random.integer(0, random.integer(0, most)));
-        const std::int64_t heads = random.integer(1, 9);
-        const int threads = static_cast<int>(random.integer(1, 9));
-        expect_enough<hone_forward_args>(sequences, heads, threads);
-        expect_enough<hone_backward_args>(sequences, heads, threads);
+    for (int n = 0; n < (quick() ? 300 : 6000); ++n) {
+        expect_enough<hone_forward_args>(random, "forward " + std::to_string(n));
+        expect_enough<hone_backward_args>(random, "backward " + std::to_string(n));
     }
 }
 

@@ -55,13 +55,14 @@ void find_columns(BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     const Range queries = queries_of(call.n, row.rows);
     const Range seen = common(keys_seen(call.visibility, queries), row.keys);
-    const Left left = call.mask.data
-                          ? left_by(call.mask, row.task.batch, row.at, count(row.rows), seen, row.keys.begin)
-                          : Left{seen, false};
-    const std::int64_t first = call.in_place ? left.keys.begin : round_down(left.keys.begin, kPanel<T>);
-    row.columns = empty(left.keys) ? Range{0, 0} : relative({first, left.keys.end}, row.keys.begin);
-    row.seen = seen_of(call.visibility, queries, {first, left.keys.end});
-    row.masked = left.hides;
+    const Remaining remaining = call.mask.data ? remaining_keys(call.mask, row.task.batch, row.at,
+                                                                count(row.rows), seen, row.keys.begin)
+                                               : Remaining{seen, false};
+    const std::int64_t first =
+        call.in_place ? remaining.keys.begin : round_down(remaining.keys.begin, kPanel<T>);
+    row.columns = empty(remaining.keys) ? Range{0, 0} : relative({first, remaining.keys.end}, row.keys.begin);
+    row.seen = seen_of(call.visibility, queries, {first, remaining.keys.end});
+    row.masked = remaining.hides;
 }
 
 template <class T>
@@ -214,7 +215,7 @@ void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const Panels<T>& b,
             },
             b, features, out.row(j), Join::add,
             [&](std::int64_t r) {
-                return next_run({0, rows}, r, seen);
+                return next_range({0, rows}, r, seen);
             });
     }
 }

@@ -38,7 +38,7 @@ struct MaskRow {
 
 // Consecutive keys from the first to the last that some of the rows see, in whole chains of additions; and
 // whether the mask hides any of them from any row.
-struct Left {
+struct Remaining {
     Range keys;
     bool hides;
 };
@@ -71,9 +71,10 @@ struct MaskSummary {
     static bool any_byte(xsimd::batch_bool<std::uint8_t, Arch> x) { return xsimd::any(x); }
 };
 
-// Of the rows that `at` lists, of one batch entry; the keys are those of a block that begins at `origin`.
-inline Left left_by(const BooleanMask& mask, std::int64_t batch, const QueryHead* at, std::int64_t rows,
-                    Range keys, std::int64_t origin) {
+// What the mask leaves to the rows that `at` lists, of one batch entry. The keys are of a block that begins
+// at `origin`.
+inline Remaining remaining_keys(const BooleanMask& mask, std::int64_t batch, const QueryHead* at,
+                                std::int64_t rows, Range keys, std::int64_t origin) {
     const Range chains = blocks_touched(relative(keys, origin), kChain);
     const auto keys_of = [&](std::int64_t chain) {
         return common({origin + chain * kChain, origin + (chain + 1) * kChain}, keys);
@@ -93,10 +94,10 @@ inline Left left_by(const BooleanMask& mask, std::int64_t batch, const QueryHead
     while (!empty(seen) && !summary[seen.begin].sees_some()) ++seen.begin;
     while (!empty(seen) && !summary[seen.end - 1].sees_some()) --seen.end;
     if (empty(seen)) return {{0, 0}, false};
-    Left left = {{keys_of(seen.begin).begin, keys_of(seen.end - 1).end}, false};
+    Remaining remaining = {{keys_of(seen.begin).begin, keys_of(seen.end - 1).end}, false};
     for (std::int64_t chain = seen.begin; chain < seen.end; ++chain)
-        left.hides |= summary[chain].hides_some();
-    return left;
+        remaining.hides |= summary[chain].hides_some();
+    return remaining;
 }
 
 // How many bytes are not 0.
@@ -118,7 +119,8 @@ inline std::int64_t count_nonzero(const unsigned char* bytes, std::int64_t count
 }
 
 // How many of the keys of a range a row sees.
-inline std::int64_t count_left(const BooleanMask& mask, std::int64_t batch, const QueryHead& at, Range keys) {
+inline std::int64_t count_shown(const BooleanMask& mask, std::int64_t batch, const QueryHead& at,
+                                Range keys) {
     if (empty(keys)) return 0;
     const unsigned char* const row = row_of(mask, batch, at.head, at.query);
     if (mask.key_stride == 0) return *row != 0 ? count(keys) : 0;
@@ -128,11 +130,11 @@ inline std::int64_t count_left(const BooleanMask& mask, std::int64_t batch, cons
     return seen;
 }
 
-// How many keys a query of a head sees: defaults that depend on the number of keys use it.
+// How many keys a query of a head sees, for defaults that depend on it.
 template <class Call>
 inline std::int64_t count_seen(const Call& call, std::int64_t batch, const QueryHead& at) {
     const Range keys = keys_seen(call.visibility, at.query);
-    return call.mask.data ? count_left(call.mask, batch, at, keys) : count(keys);
+    return call.mask.data ? count_shown(call.mask, batch, at, keys) : count(keys);
 }
 
 }  // namespace

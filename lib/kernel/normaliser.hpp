@@ -37,6 +37,8 @@ struct ScoreRows {
 // that the row sees.
 template <class T>
 struct RowFunctions {
+    // Whether the shift or the weight is a default that may depend on key_count.
+    bool (*counts_keys)(const Parameters<T>&);
     // Shift and weight in forward.
     RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t key_count);
     // The state before any key: that of the sink, if there is one.
@@ -80,6 +82,10 @@ inline T raise_maximum(RowState<T>& state, T most) {
 // Shared by the two that divide by a sum: weights are carried times e^-maximum.
 struct Divided {
     static constexpr bool divides = true;
+    template <class T, class Act>
+    static bool counts_keys(const Parameters<T>&) {
+        return false;
+    }
 
     template <class T>
     static Rescale<T> join(RowState<T>& state, const RowState<T>& part) {
@@ -189,6 +195,10 @@ struct Sum : Divided {
 // Element-wise: nothing is carried, and rows have a shift and a weight.
 struct None {
     static constexpr bool divides = false;
+    template <class T, class Act>
+    static bool counts_keys(const Parameters<T>& parameter) {
+        return (Act::takes_shift && !parameter.shift) || (Act::takes_weight && parameter.weight == 0);
+    }
     template <class Act>
     static constexpr bool shifts = Act::takes_shift;
     template <class Act>
@@ -246,7 +256,8 @@ constexpr RowFunctions<T> row_functions_with() {
     T (*lse)(const RowState<T>&) = nullptr;
     if constexpr (Act::normaliser != Normaliser::none) lse = N::template lse<T>;
     constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
-    return {N::template constants<T, Act>,
+    return {N::template counts_keys<T, Act>,
+            N::template constants<T, Act>,
             N::template begin<T, Act>,
             weigh_rows<T, Act, N>,
             N::template join<T>,

@@ -15,7 +15,7 @@ double lse_of_head(const BackwardCall<T>& call, std::int64_t batch, const QueryH
     const Range keys = keys_seen(call.visibility, at.query);
     LogSum<double> sum;
     for (std::int64_t j = keys.begin; j < keys.end; ++j) {
-        if (call.mask.data && count_left(call.mask, batch, at, {j, j + 1}) == 0) continue;
+        if (call.mask.data && count_shown(call.mask, batch, at, {j, j + 1}) == 0) continue;
         T s =
             dot(call.q, {batch, at.head, at.query}, call.k, {batch, at.head / n.heads_per_kv, j}, n.key_dim);
         before_activation<T>(call.stages, {batch, at.head, at.query, j, {0, 1}}, call.parameter.scale, &s,
@@ -79,6 +79,7 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
     const RowFunctions<T>& activation = kActivations<T>[call.activation];
     auto* const constants = reinterpret_cast<RowConstants<T>*>(call.workspace + call.row_constants);
     const bool normalised = activation.lse != nullptr;
+    const bool counts = call.mask.data && activation.counts_keys(call.parameter);
     const bool huge = activation.takes_log_prior && has_huge_logit(call, group);
     double dsink = 0;
     for (std::int64_t query = queries.begin; query < queries.end; ++query) {
@@ -93,7 +94,8 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
         if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
             RowConstants<T>& of_row = constants[row_index(n, batch, {query, head})];
-            const std::int64_t key_count = normalised ? 0 : count_seen(call, batch, {query, head});
+            const std::int64_t key_count =
+                counts ? count_seen(call, batch, {query, head}) : count_seen(call.visibility, query);
             of_row = activation.backward_constants(call.parameter, row, head, key_count);
             of_row.delta = static_cast<T>(delta);
         }

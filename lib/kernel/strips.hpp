@@ -49,11 +49,11 @@ struct Strip {
 
 // What the mask leaves to some rows of these keys, of one block.
 template <class T>
-inline Left left_by_mask(const ForwardRows<T>& row, Range rows, Range keys) {
+inline Remaining remaining_by_mask(const ForwardRows<T>& row, Range rows, Range keys) {
     const BooleanMask& mask = row.call.mask;
     if (!mask.data || empty(keys)) return {keys, false};
-    return left_by(mask, row.task.batch, row.at + rows.begin, count(rows), keys,
-                   round_down(keys.begin, row.call.block.keys));
+    return remaining_keys(mask, row.task.batch, row.at + rows.begin, count(rows), keys,
+                          round_down(keys.begin, row.call.block.keys));
 }
 
 template <class T>
@@ -105,10 +105,11 @@ Strips strips_of(const ForwardRows<T>& row, Range keys) {
     for (std::int64_t r = 0; r < rows; r += kEdgeRows) {
         const Range some = {r, smaller(r + kEdgeRows, rows)};
         const Range queries = queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
-        const Left left = left_by_mask(row, some, common(keys_seen(call.visibility, queries), keys));
-        const Range columns = relative(left.keys, first_key);
+        const Remaining remaining =
+            remaining_by_mask(row, some, common(keys_seen(call.visibility, queries), keys));
+        const Range columns = relative(remaining.keys, first_key);
         const Range from_chain = {first_column(call, columns.begin), columns.end};
-        const Strip next = {some, empty(columns) ? Range{0, 0} : from_chain, left.hides};
+        const Strip next = {some, empty(columns) ? Range{0, 0} : from_chain, remaining.hides};
         Strip* const last = strips.count > 0 ? &strips.list[strips.count - 1] : nullptr;
         if (last && same(last->columns, next.columns) && last->masked == next.masked)
             last->rows.end = some.end;

@@ -131,8 +131,8 @@ KERNELS = [
     Wrong(
         "a block that the mask hides in part counts as seen wholly",
         "lib/kernel/masked.hpp",
-        "left.hides |= summary[chain].hides_some();",
-        "left.hides = false;",
+        "remaining.hides |= summary[chain].hides_some();",
+        "remaining.hides = false;",
     ),
     Wrong(
         "the last chain of keys that a mask leaves is dropped",
@@ -143,7 +143,7 @@ KERNELS = [
     Wrong(
         "defaults count the keys that a mask hides",
         "lib/kernel/masked.hpp",
-        "return call.mask.data ? count_left(call.mask, batch, at, keys) : count(keys);",
+        "return call.mask.data ? count_shown(call.mask, batch, at, keys) : count(keys);",
         "return count(keys);",
     ),
     Wrong(
