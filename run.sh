@@ -19,7 +19,7 @@ usage() {
 ./run.sh sanitize         the tests under ASan + UBSan, and under TSan, in short (HONE_TEST_QUICK=1)
 ./run.sh clang            builds with clang++ and -Werror
 ./run.sh wrong            breaks the library on purpose, line by line, and expects the quick tests to fail each time
-./run.sh neon             cross-builds for 64-bit ARM and runs the kernel tests under qemu
+./run.sh neon             cross-builds for 64-bit ARM and runs the tests of the kernels under qemu
 END
 }
 
@@ -207,15 +207,16 @@ sanitize() {
     flags=(-Doptimization=1 -Ddebug=true -Db_ndebug=false -Db_lundef=false -Dtests=enabled -Dbench=disabled)
     need_clang
     export HONE_TEST_QUICK=1
-    # Without the AVX-512 unit, which is the same source, and the checks of every access that ASan sees too:
-    # compilers take minutes for those.
+    # Without the AVX-512 unit, which is the same source, the checks of every access that ASan sees too, and all of
+    # the debugger's information but line numbers: compilers take minutes for those.
     CC=$clang CXX=$clangxx build build-asan -Db_sanitize=address,undefined "-Disas=$checked" \
-        -Dcpp_args=-fno-sanitize=null,alignment,pointer-overflow,object-size "${flags[@]}" &&
+        "-Dcpp_args=-gline-tables-only -fno-sanitize=null,alignment,pointer-overflow,object-size" "${flags[@]}" &&
         ASAN_SYMBOLIZER_PATH=$llvm/bin/llvm-symbolizer LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp \
             UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_tests build-asan --suite unit -t 4
     # The threads are the same whatever the ISA. Archer tells TSan what OpenMP's barriers order; libomp itself is
     # not instrumented.
-    CC=$clang CXX=$clangxx build build-tsan -Db_sanitize=thread -Disas=$baseline "${flags[@]}" &&
+    CC=$clang CXX=$clangxx build build-tsan -Db_sanitize=thread -Disas=$baseline -Dcpp_args=-gline-tables-only \
+        "${flags[@]}" &&
         OMP_TOOL_LIBRARIES=$llvm/lib/libarcher.so \
             TSAN_OPTIONS="ignore_noninstrumented_modules=1 external_symbolizer_path=$llvm/bin/llvm-symbolizer" \
             run_tests build-tsan --suite unit -t 4
@@ -244,9 +245,11 @@ neon() {
     need g++-aarch64-linux-gnu=aarch64-linux-gnu-g++ qemu-user=qemu-aarch64 googletest=/usr/src/googletest
     # xsimd is headers alone: the host's serve, with nothing else of the host in sight.
     mkdir -p build-neon-include && ln -sfn /usr/include/xsimd build-neon-include/xsimd
-    targets='tests/kernels_test tests/floating_point_test' build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
+    local tests='kernels floating_point search semantics ragged' targets
+    targets=$(printf 'tests/%s_test ' $tests)
+    build build-neon --cross-file tests/cross/aarch64.ini "-Dcpp_args=-isystem $PWD/build-neon-include" \
         -Dtests=enabled -Dbench=disabled &&
-        HONE_TEST_QUICK=1 run_tests build-neon kernels floating_point -t 4
+        HONE_TEST_QUICK=1 run_tests build-neon $tests -t 4
 }
 
 # The last line, and the exit status: failure where a test failed or none ran.
