@@ -14,11 +14,11 @@ usage() {
 ./run.sh compare OLD NEW  what changed from one report.json to another, by Google Benchmark's compare.py
 ./run.sh gate BASE [CASE] times the working tree beside the git revision BASE and fails where it is slower; CASE:
                           names as hone-bench has them, or regular expressions
+./run.sh wrong            breaks the library on purpose, line by line, and expects the quick tests to fail each time
 ./run.sh test             builds into build/ and runs the tests
 ./run.sh test --all       also all of what follows
 ./run.sh sanitize         the tests under ASan + UBSan, and under TSan, in short (HONE_TEST_QUICK=1)
 ./run.sh clang            builds with clang++ and -Werror
-./run.sh wrong            breaks the library on purpose, line by line, and expects the quick tests to fail each time
 ./run.sh neon             cross-builds for 64-bit ARM and runs the tests of the kernels under qemu
 END
 }
@@ -235,7 +235,7 @@ wrong() {
     mkdir -p build-wrong
     targets='tests/search_test tests/kernels_test tests/semantics_test tests/ragged_test' release || return
     note "breaking the library on purpose"
-    python3 tests/wrong_kernels/wrong_kernels_test.py "$PWD" build $baseline | tee $log
+    python3 tests/wrong_kernels/wrong_kernels_test.py "$PWD" --tests build --isa $baseline | tee $log
     caught=$(grep -c ': caught by ' $log) missed=$(grep -c ': MISSED' $log)
     passed=$((passed + caught)) failed=$((failed + missed))
     grep -q ' wrong kernels, ' $log || failed=$((failed + 1))

@@ -64,8 +64,7 @@ class Case:
     @property
     def words(self):
         """As the name has them."""
-        values = {word: getattr(self, word) for word in WORDS}
-        return [word if value is True else f"{word}{value}" for word, value in values.items() if value]
+        return words_of(self, WORDS)
 
     @property
     def variant(self):
@@ -85,6 +84,12 @@ class Case:
     def _shape(self):
         kv = f"/kv{self.kv}" if self.kv != self.h else ""
         return "/".join([f"b{self.b}/h{self.h}{kv}/q{self.q}/k{self.k}/d{self.d}", *self.words])
+
+
+def words_of(work, names):
+    """Those of the names that the work has a value for, as words of its name."""
+    values = {name: getattr(work, name) for name in names}
+    return [name if value is True else f"{name}{value}" for name, value in values.items() if value]
 
 
 def window_sides(window, causal):

@@ -1,6 +1,7 @@
 // entries.cpp: where the rows of an entry begin.
 #include "entries.hpp"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "dispatch.hpp"
@@ -66,12 +67,21 @@ std::int64_t groups_of(const hone_problem& p) {
 
 }  // namespace
 
-bool extents_known(const hone_problem& p) {
-    const auto missing = [&](std::uint32_t flag, const hone_const_integers& of) {
-        return (p.flags & flag) != 0 && !of.data && p.batch > 0;
+std::array<Integers, 4> integers_of(const hone_problem& p) {
+    const auto integers = [&](const char* name, const char* flag_name, const hone_const_integers& of,
+                              std::uint32_t flag, std::int64_t count) {
+        const bool announced = (p.flags & flag) != 0;
+        return Integers{name, flag_name, of, count, announced, announced && !of.data && p.batch > 0};
     };
-    return !missing(HONE_QUERY_LENGTHS, p.query_lengths) && !missing(HONE_KEY_LENGTHS, p.key_lengths) &&
-           !missing(HONE_RAGGED_QUERIES, p.query_offsets) && !missing(HONE_RAGGED_KEYS, p.key_offsets);
+    const std::int64_t b = p.batch;
+    return {integers("query_lengths", "HONE_QUERY_LENGTHS", p.query_lengths, HONE_QUERY_LENGTHS, b),
+            integers("key_lengths", "HONE_KEY_LENGTHS", p.key_lengths, HONE_KEY_LENGTHS, b),
+            integers("query_offsets", "HONE_RAGGED_QUERIES", p.query_offsets, HONE_RAGGED_QUERIES, b + 1),
+            integers("key_offsets", "HONE_RAGGED_KEYS", p.key_offsets, HONE_RAGGED_KEYS, b + 1)};
+}
+
+bool extents_known(const hone_problem& p) {
+    return std::ranges::none_of(integers_of(p), &Integers::missing);
 }
 
 std::int64_t integer_at(const hone_const_integers& integers, std::int64_t index) {

@@ -2,6 +2,8 @@
 // entry's, and the call that it is by itself. Lengths and offsets are read here, and nowhere else.
 #pragma once
 
+#include <array>
+
 #include "hone/hone.h"
 #include "range.hpp"
 
@@ -31,6 +33,17 @@ inline bool ragged_queries(const hone_problem& p) {
 inline bool ragged_keys(const hone_problem& p) {
     return (p.flags & HONE_RAGGED_KEYS) != 0;
 }
+
+// Lengths or offsets, and whether their flag announces them.
+struct Integers {
+    const char *name, *flag_name;
+    const hone_const_integers& of;
+    std::int64_t count;
+    bool announced;
+    bool missing;  // announced, and not there though there are entries
+};
+std::array<Integers, 4> integers_of(const hone_problem& p);
+
 // Whether all lengths and offsets that the flags announce are there.
 bool extents_known(const hone_problem& p);
 

@@ -73,12 +73,10 @@ Span MaskOperand::span() const {
     return span;
 }
 
-Span integers_span(const char* name, const hone_problem& p, const hone_const_integers& of,
-                   std::uint32_t flag) {
-    if (!(p.flags & flag)) return {name, {}};
-    const bool offsets = flag == HONE_RAGGED_QUERIES || flag == HONE_RAGGED_KEYS;
-    const auto size = static_cast<std::uint64_t>(of.dtype == HONE_INT32 ? 4 : 8);
-    return dense(name, of.data, static_cast<std::uint64_t>(p.batch + (offsets ? 1 : 0)) * size);
+Span integers_span(const Integers& integers) {
+    if (!integers.announced) return {integers.name, {}};
+    const std::int64_t size = integers.of.dtype == HONE_INT32 ? 4 : 8;
+    return dense(integers.name, integers.of.data, static_cast<std::uint64_t>(integers.count * size));
 }
 
 MaskOperand mask_operand(const hone_problem& p, const hone_const_scores& mask) {

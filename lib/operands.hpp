@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "entries.hpp"
 #include "hone/hone.h"
 #include "overlap.hpp"
 
@@ -58,8 +59,7 @@ struct MaskOperand {
 MaskOperand mask_operand(const hone_problem& p, const hone_const_scores& mask);
 
 // Lengths or offsets: no memory where the flag does not announce them.
-Span integers_span(const char* name, const hone_problem& p, const hone_const_integers& of,
-                   std::uint32_t flag);
+Span integers_span(const Integers& integers);
 
 // The bytes of one element.
 std::int64_t element_size(const hone_problem& p);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 
 #include "dispatch.hpp"
 #include "error.hpp"
@@ -92,18 +93,6 @@ Span workspace_span(const Args& a) {
     return dense("workspace", a.workspace, static_cast<std::int64_t>(a.workspace_bytes));
 }
 
-// What is written must not share memory with anything else of the call.
-template <std::size_t n>
-hone_status check_apart(const std::array<Span, n>& spans, std::size_t outputs) {
-    for (std::size_t i = 0; i < outputs; ++i)
-        for (std::size_t j = i + 1; j < n; ++j)
-            if (share_memory(spans[i].memory, spans[j].memory))
-                return fail(HONE_INVALID_ARGUMENT,
-                            "%s: shares memory with %s; should be apart from every other tensor",
-                            spans[i].name, spans[j].name);
-    return HONE_OK;
-}
-
 // The parameters that forward and backward share.
 template <class Args>
 hone_status check_parameters(const Args& a, const hone_activation_info& info) {
@@ -135,6 +124,41 @@ struct BackwardOperands : Operands {
           dk(key_operand("dk", p, as_const(a.dk), p.key_dim)),
           dv(key_operand("dv", p, as_const(a.dv), p.value_dim)) {}
 };
+
+// Inputs that forward and backward share.
+template <class Args>
+std::array<Span, 11> shared_inputs(const hone_problem& p, const Operands& t, const Args& a, const Sizes& n) {
+    const std::array<Integers, 4> integers = integers_of(p);
+    return {t.q.span(),
+            t.k.span(),
+            t.v.span(),
+            dense("sink", a.sink, n.sink),
+            dense("log_prior", a.log_prior, n.heads),
+            dense("shift", a.shift, n.heads),
+            mask_operand(p, a.mask).span(),
+            integers_span(integers[0]),
+            integers_span(integers[1]),
+            integers_span(integers[2]),
+            integers_span(integers[3])};
+}
+
+hone_status check_apart(const Span& output, std::span<const Span> others) {
+    for (const Span& other : others)
+        if (share_memory(output.memory, other.memory))
+            return fail(HONE_INVALID_ARGUMENT,
+                        "%s: shares memory with %s; should be apart from every other tensor", output.name,
+                        other.name);
+    return HONE_OK;
+}
+
+// What is written must not share memory with anything else of the call.
+hone_status check_apart(std::span<const Span> outputs, std::span<const Span> own_inputs,
+                        std::span<const Span> shared_inputs) {
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+        for (const std::span<const Span> others : {outputs.subspan(i + 1), own_inputs, shared_inputs})
+            if (const hone_status status = check_apart(outputs[i], others); status != HONE_OK) return status;
+    return HONE_OK;
+}
 
 hone_status check_types(const hone_problem& p, std::initializer_list<const Operand*> operands) {
     for (const Operand* t : operands)
@@ -184,15 +208,8 @@ hone_status validate_memory(const hone_problem& p, const hone_forward_args& a, s
         (status = check_present(t.o)) || (status = check_workspace(a, needed)))
         return status;
     const Sizes n = sizes_of(p, *activation_info(p.activation));
-    return check_apart<14>(
-        {t.o.span(), dense("lse", a.lse, n.lse), workspace_span(a), t.q.span(), t.k.span(), t.v.span(),
-         dense("sink", a.sink, n.sink), dense("log_prior", a.log_prior, n.heads),
-         dense("shift", a.shift, n.heads), mask_operand(p, a.mask).span(),
-         integers_span("query_lengths", p, p.query_lengths, HONE_QUERY_LENGTHS),
-         integers_span("key_lengths", p, p.key_lengths, HONE_KEY_LENGTHS),
-         integers_span("query_offsets", p, p.query_offsets, HONE_RAGGED_QUERIES),
-         integers_span("key_offsets", p, p.key_offsets, HONE_RAGGED_KEYS)},
-        3);
+    const Span outputs[] = {t.o.span(), dense("lse", a.lse, n.lse), workspace_span(a)};
+    return check_apart(outputs, {}, shared_inputs(p, t, a, n));
 }
 
 hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, std::size_t needed) {
@@ -209,29 +226,16 @@ hone_status validate_memory(const hone_problem& p, const hone_backward_args& a, 
     if (a.dsink && !a.sink)
         return fail(HONE_INVALID_ARGUMENT, "sink: is NULL; should be given, as dsink is asked for");
     const Sizes n = sizes_of(p, info);
-    return check_apart<22>({t.dq.span(),
+    const Span outputs[] = {t.dq.span(),
                             t.dk.span(),
                             t.dv.span(),
                             dense("dsink", a.dsink, n.sink),
                             dense("dlog_prior", a.dlog_prior, n.heads),
                             dense("dshift", a.dshift, n.heads),
-                            workspace_span(a),
-                            t.q.span(),
-                            t.k.span(),
-                            t.v.span(),
-                            t.o.span(),
-                            t.dout.span(),
-                            dense("sink", a.sink, n.sink),
-                            dense("log_prior", a.log_prior, n.heads),
-                            dense("shift", a.shift, n.heads),
-                            dense("lse", a.lse, n.lse),
-                            dense("dlse", a.dlse, n.lse),
-                            mask_operand(p, a.mask).span(),
-                            integers_span("query_lengths", p, p.query_lengths, HONE_QUERY_LENGTHS),
-                            integers_span("key_lengths", p, p.key_lengths, HONE_KEY_LENGTHS),
-                            integers_span("query_offsets", p, p.query_offsets, HONE_RAGGED_QUERIES),
-                            integers_span("key_offsets", p, p.key_offsets, HONE_RAGGED_KEYS)},
-                           7);
+                            workspace_span(a)};
+    const Span inputs[] = {t.o.span(), t.dout.span(), dense("lse", a.lse, n.lse),
+                           dense("dlse", a.dlse, n.lse)};
+    return check_apart(outputs, inputs, shared_inputs(p, t, a, n));
 }
 
 }  // namespace hone

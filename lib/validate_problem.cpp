@@ -2,7 +2,6 @@
 #include "validate_problem.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -123,24 +122,9 @@ hone_status check_window(const hone_problem& p) {
     return HONE_OK;
 }
 
-// Lengths or offsets of one side.
-struct Integers {
-    const char* name;
-    const hone_const_integers& of;
-    std::uint32_t flag;
-    const char* flag_name;
-};
-
-std::array<Integers, 4> integers_of(const hone_problem& p) {
-    return {{{"query_lengths", p.query_lengths, HONE_QUERY_LENGTHS, "HONE_QUERY_LENGTHS"},
-             {"key_lengths", p.key_lengths, HONE_KEY_LENGTHS, "HONE_KEY_LENGTHS"},
-             {"query_offsets", p.query_offsets, HONE_RAGGED_QUERIES, "HONE_RAGGED_QUERIES"},
-             {"key_offsets", p.key_offsets, HONE_RAGGED_KEYS, "HONE_RAGGED_KEYS"}}};
-}
-
 hone_status check_integers(const hone_problem& p) {
     for (const Integers& i : integers_of(p)) {
-        if (i.of.data && !(p.flags & i.flag))
+        if (i.of.data && !i.announced)
             return fail(HONE_INVALID_ARGUMENT, "%s: is given; should be NULL, or flags should have %s",
                         i.name, i.flag_name);
         if (i.of.dtype != HONE_DTYPE_DEFAULT && i.of.dtype != HONE_INT32 && i.of.dtype != HONE_INT64)
@@ -245,7 +229,7 @@ hone_status check_entries(const hone_problem& p) {
 
 hone_status check_integers_present(const hone_problem& p) {
     for (const Integers& i : integers_of(p))
-        if (p.flags & i.flag && !i.of.data && p.batch > 0)
+        if (i.missing)
             return fail(HONE_INVALID_ARGUMENT, "%s: is NULL; should point to its integers, as flags has %s",
                         i.name, i.flag_name);
     return HONE_OK;

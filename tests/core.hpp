@@ -226,6 +226,12 @@ struct Poison {
     std::int64_t keys = 0, queries = 0;
 };
 
+// Of few keys or many, and of queries few.
+inline Poison draw_poison(Random& random) {
+    const auto keys = random.one_of<std::int64_t>({0, 97, 7});
+    return {keys, random.one_in(4) ? 11 : 0};
+}
+
 // Expects nothing wrong with one problem of the search, forward and backward.
 template <class T>
 void expect_right(const SearchProblem& problem, const Setting<T>& setting, const Poison& every) {

@@ -23,15 +23,12 @@ void search_masks(std::int64_t first, std::int64_t last) {
         if (s.batch * s.query_heads * s.queries * s.keys == 0) continue;
         const Call<T> call = make_call<T>(s, problem.activation, Direction::forward);
         Random random("mask_" + std::to_string(n));
-        Setting<T> setting = {{draw_window(s, random)}};
+        Setting<T> setting = {{draw_window(s, random)}, {}, random.one_in(2)};
         setting.modifiers.masks = [&](const Entry& at) {
             return !shown(call.mask, at.batch, at.head, at.query, at.key);
         };
-        setting.small_blocks = random.integer(0, 1) == 0;
-        // Few keys are NaN, or many; and of queries few.
-        const std::int64_t every[] = {0, 97, 7}, keys = every[random.integer(0, 2)];
         SCOPED_TRACE("problem " + std::to_string(n));
-        expect_right(problem, setting, {keys, random.integer(0, 3) == 0 ? 11 : 0});
+        expect_right(problem, setting, draw_poison(random));
     }
 }
 

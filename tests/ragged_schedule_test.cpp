@@ -177,18 +177,20 @@ TEST(RaggedSchedule, has_a_workspace_that_is_enough_for_any_lengths) {
 // The same for anything that the workspace depends on: broadcasts, types, few rows and many, no rows at all.
 template <class Args>
 void expect_enough(Random& random, const std::string& name) {
-    const auto one_in = [&](int n) { return random.integer(1, n) == 1; };
-    const auto axes = [&] { return one_in(2) ? Shared{} : Shared{one_in(2), one_in(2), one_in(2)}; };
+    const auto axes = [&] {
+        return random.one_in(2) ? Shared{} : Shared{random.one_in(2), random.one_in(2), random.one_in(2)};
+    };
     std::vector<std::int64_t> q_lengths, k_lengths, q_offsets = {0}, k_offsets = {0};
     hone_problem p = small_problem();
     p.queries = p.keys = 0;
-    p.batch = one_in(2) ? 1 : random.integer(1, 9);
-    p.kv_heads = random.integer(1, 5), p.query_heads = p.kv_heads * (one_in(3) ? random.integer(1, 99) : 1);
-    p.key_dim = random.integer(1, one_in(2) ? 9000 : 99),
-    p.value_dim = random.integer(1, one_in(2) ? 9000 : 99);
-    p.dtype = one_in(2) ? HONE_FLOAT32 : HONE_FLOAT64;
-    const std::int64_t most_q = one_in(4) ? 0 : random.integer(0, one_in(2) ? 20 : 2000);
-    const std::int64_t most_k = one_in(4) ? 0 : random.integer(0, one_in(9) ? 40000 : 2000);
+    p.batch = random.one_in(2) ? 1 : random.integer(1, 9);
+    p.kv_heads = random.integer(1, 5),
+    p.query_heads = p.kv_heads * (random.one_in(3) ? random.integer(1, 99) : 1);
+    p.key_dim = random.integer(1, random.one_in(2) ? 9000 : 99);
+    p.value_dim = random.integer(1, random.one_in(2) ? 9000 : 99);
+    p.dtype = random.one_in(2) ? HONE_FLOAT32 : HONE_FLOAT64;
+    const std::int64_t most_q = random.one_in(4) ? 0 : random.integer(0, random.one_in(2) ? 20 : 2000);
+    const std::int64_t most_k = random.one_in(4) ? 0 : random.integer(0, random.one_in(9) ? 40000 : 2000);
     for (std::int64_t b = 0; b < p.batch; ++b) {
         q_lengths.push_back(random.integer(0, most_q)), k_lengths.push_back(random.integer(0, most_k));
         q_offsets.push_back(q_offsets.back() + q_lengths.back());
@@ -196,12 +198,12 @@ void expect_enough(Random& random, const std::string& name) {
     }
     p.queries = *std::max_element(q_lengths.begin(), q_lengths.end());
     p.keys = *std::max_element(k_lengths.begin(), k_lengths.end());
-    if (one_in(2))
+    if (random.one_in(2))
         p.flags |= HONE_RAGGED_QUERIES, p.total_queries = q_offsets.back(),
                                         p.query_offsets = {q_offsets.data(), HONE_INT64, 0};
     else
         p.flags |= HONE_QUERY_LENGTHS, p.query_lengths = {q_lengths.data(), HONE_INT64, 0};
-    if (one_in(2))
+    if (random.one_in(2))
         p.flags |= HONE_RAGGED_KEYS, p.total_keys = k_offsets.back(),
                                      p.key_offsets = {k_offsets.data(), HONE_INT64, 0};
     else

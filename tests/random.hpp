@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <random>
 #include <string>
 
@@ -18,6 +19,12 @@ class Random {
     double symmetric() { return static_cast<double>(static_cast<std::int64_t>(engine_())) * 0x1p-63; }
     std::int64_t integer(std::int64_t least, std::int64_t most) {
         return least + static_cast<std::int64_t>(engine_() % static_cast<std::uint64_t>(most - least + 1));
+    }
+
+    bool one_in(int n) { return integer(1, n) == 1; }
+    template <class X>
+    X one_of(std::initializer_list<X> list) {
+        return list.begin()[integer(0, static_cast<std::int64_t>(list.size()) - 1)];
     }
 
   private:

@@ -28,45 +28,42 @@ class VisibilityDraw {
         : random_("visibility_" + std::to_string(number)), spec_(spec) {}
 
     void draw() {
-        if (one_in(5)) return;
-        if (one_in(2)) draw_diagonal();
-        if (one_in(3)) draw_window();
-        if (one_in(2)) draw_batch();
-        if (one_in(2)) draw_mask();
-        spec_.nan_unseen = one_in(2);
+        if (random_.one_in(5)) return;
+        if (random_.one_in(2)) draw_diagonal();
+        if (random_.one_in(3)) draw_window();
+        if (random_.one_in(2)) draw_batch();
+        if (random_.one_in(2)) draw_mask();
+        spec_.nan_unseen = random_.one_in(2);
     }
     void draw_mask() {
         BoolMask& m = spec_.bool_mask;
         m.shows = static_cast<Shows>(random_.integer(1, static_cast<int>(Shows::a_range)));
-        m.one_batch = one_in(3), m.one_head = one_in(2), m.one_query = one_in(4), m.one_key = one_in(8);
-        m.by_stride = one_in(2);
-        m.order = one_in(2) ? 0 : static_cast<int>(random_.integer(0, 23));
-        m.negative = one_in(3) ? static_cast<unsigned>(random_.integer(0, 15)) : 0;
-        m.padding = one_in(3) ? up_to(9) : 0;
+        m.one_batch = random_.one_in(3), m.one_head = random_.one_in(2), m.one_query = random_.one_in(4),
+        m.one_key = random_.one_in(8);
+        m.by_stride = random_.one_in(2);
+        m.order = random_.one_in(2) ? 0 : static_cast<int>(random_.integer(0, 23));
+        m.negative = random_.one_in(3) ? static_cast<unsigned>(random_.integer(0, 15)) : 0;
+        m.padding = random_.one_in(3) ? up_to(9) : 0;
     }
 
   private:
-    bool one_in(int n) { return random_.integer(1, n) == 1; }
-    template <class X>
-    X one_of(std::initializer_list<X> list) {
-        return list.begin()[random_.integer(0, static_cast<std::int64_t>(list.size()) - 1)];
-    }
     // Small numbers as often as large ones.
     std::int64_t up_to(std::int64_t most) { return random_.integer(0, random_.integer(0, most)); }
 
     void draw_diagonal() {
         constexpr std::int64_t far = std::numeric_limits<std::int64_t>::max();
-        if (spec_.mask == Mask::none) spec_.bottom_right = one_in(2);
-        const std::int64_t shift = one_in(12) ? one_of({far, far - 1, far - spec_.keys}) : up_to(reach());
-        spec_.diagonal_shift = one_in(2) ? shift : one_in(12) ? -far - 1 : -shift;
+        if (spec_.mask == Mask::none) spec_.bottom_right = random_.one_in(2);
+        const std::int64_t shift =
+            random_.one_in(12) ? random_.one_of({far, far - 1, far - spec_.keys}) : up_to(reach());
+        spec_.diagonal_shift = random_.one_in(2) ? shift : random_.one_in(12) ? -far - 1 : -shift;
     }
 
     void draw_window() {
         const auto bound = [&] {
-            return one_in(4)   ? std::int64_t{-1}
-                   : one_in(4) ? std::int64_t{0}
-                   : one_in(8) ? std::numeric_limits<std::int64_t>::max() - up_to(2)
-                               : up_to(reach());
+            return random_.one_in(4)   ? std::int64_t{-1}
+                   : random_.one_in(4) ? std::int64_t{0}
+                   : random_.one_in(8) ? std::numeric_limits<std::int64_t>::max() - up_to(2)
+                                       : up_to(reach());
         };
         spec_.window = {bound(), bound()};
     }
@@ -74,18 +71,18 @@ class VisibilityDraw {
 
     // Entries of their own lengths, padded or ragged or both; often more entries, and smaller ones.
     void draw_batch() {
-        if (spec_.batch > 0 && one_in(2)) {
+        if (spec_.batch > 0 && random_.one_in(2)) {
             spec_.batch = random_.integer(1, 9);
             while (work_of(spec_) > kMostWork && (spec_.queries > 1 || spec_.keys > 1)) {
-                std::int64_t& extent = one_in(2) ? spec_.queries : spec_.keys;
+                std::int64_t& extent = random_.one_in(2) ? spec_.queries : spec_.keys;
                 extent = (extent + 1) / 2;
             }
         }
-        spec_.int32 = one_in(2);
-        const bool together = one_in(2), ragged = one_in(2);
-        draw_rows(together ? ragged : one_in(2), spec_.queries, spec_.query_lengths, spec_.query_offsets,
-                  spec_.total_queries);
-        draw_rows(together ? ragged : one_in(2), spec_.keys, spec_.key_lengths, spec_.key_offsets,
+        spec_.int32 = random_.one_in(2);
+        const bool together = random_.one_in(2), ragged = random_.one_in(2);
+        draw_rows(together ? ragged : random_.one_in(2), spec_.queries, spec_.query_lengths,
+                  spec_.query_offsets, spec_.total_queries);
+        draw_rows(together ? ragged : random_.one_in(2), spec_.keys, spec_.key_lengths, spec_.key_offsets,
                   spec_.total_keys);
     }
 
@@ -94,14 +91,18 @@ class VisibilityDraw {
         std::vector<std::int64_t> rows(spec_.batch, most);
         const auto fewer = [&] {
             for (std::int64_t& n : rows)
-                n = one_in(6) ? 0 : one_in(4) ? n : one_in(3) ? up_to(n) : random_.integer(n / 2, n);
+                n = random_.one_in(6)   ? 0
+                    : random_.one_in(4) ? n
+                    : random_.one_in(3) ? up_to(n)
+                                        : random_.integer(n / 2, n);
         };
         if (ragged) {
             fewer();
-            offsets = offsets_of(rows, {one_in(2) ? up_to(9) : 0, one_in(2) ? up_to(9) : 0}, &total);
-            if (one_in(2) && !rows.empty()) most = *std::max_element(rows.begin(), rows.end());
+            offsets = offsets_of(rows, {random_.one_in(2) ? up_to(9) : 0, random_.one_in(2) ? up_to(9) : 0},
+                                 &total);
+            if (random_.one_in(2) && !rows.empty()) most = *std::max_element(rows.begin(), rows.end());
         }
-        if (one_in(ragged ? 3 : 2)) {
+        if (random_.one_in(ragged ? 3 : 2)) {
             fewer();
             lengths = rows;
         }

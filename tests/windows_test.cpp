@@ -14,12 +14,9 @@ void search_windows(std::int64_t first, std::int64_t last) {
     for (std::int64_t n = first; n < last; ++n) {
         const SearchProblem problem = tame(n);
         Random random("window_" + std::to_string(n));
-        Setting<T> setting = {{draw_window(problem.spec, random)}};
-        setting.small_blocks = random.integer(0, 1) == 0;
-        // Few keys are NaN, or many; and of queries few.
-        const std::int64_t every[] = {0, 97, 7}, keys = every[random.integer(0, 2)];
+        const Setting<T> setting = {{draw_window(problem.spec, random)}, {}, random.one_in(2)};
         SCOPED_TRACE("problem " + std::to_string(n));
-        expect_right(problem, setting, {keys, random.integer(0, 3) == 0 ? 11 : 0});
+        expect_right(problem, setting, draw_poison(random));
     }
 }
 

@@ -112,13 +112,13 @@ class Tensor:
     """Row-major [batch, heads, rows, dim]; one entry where an axis is shared. Packed: [rows, heads, dim]."""
 
     def __init__(self, dtype, shape, shared=(), packed=False):
-        axes = ("batch", "heads")
-        extents = [1 if axis in shared else n for axis, n in zip(axes, shape)] + list(shape[2:])
-        self.dtype, self.count = dtype.encode(), math.prod(extents)
+        axes = ("batch", "heads", "rows")
+        *extents, dim = (1 if axis in shared else n for axis, n in zip([*axes, "dim"], shape))
+        self.dtype, self.count = dtype.encode(), math.prod(extents) * dim
         self.memory = Memory(self.count * BYTES[dtype])
-        _, heads, rows, dim = shape
-        strides = (0, dim, heads * dim) if packed else (math.prod(extents[1:]), rows * dim, dim)
-        self.view = View(self.memory.address, *(0 if axis in shared else n for axis, n in zip([*axes, ""], strides)))
+        _, heads, rows = extents
+        strides = (0, dim, heads * dim) if packed else (heads * rows * dim, rows * dim, dim)
+        self.view = View(self.memory.address, *(0 if axis in shared else n for axis, n in zip(axes, strides)))
 
     def spoil(self):
         """All NaN, so that what is never written is no result."""

@@ -14,8 +14,13 @@ for hone too:
 
 import dataclasses
 import math
+import pathlib
+import sys
 
 import numpy
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import case_name  # noqa: E402
 
 ALIGNMENT = 64  # bytes, as PyTorch's own tensors have
 MASKS = ("window", "documents", "hidden", "lengths", "blind", "padding")
@@ -46,12 +51,9 @@ class Work:
     def shape(self):
         """The name without its direction."""
         kv = f"/kv{self.kv_heads}" if self.kv_heads != self.heads else ""
-        values = {word: getattr(self, word) for word in ("causal", *MASKS)}
-        words = [f"/{word}" if value is True else f"/{word}{value}" for word, value in values.items() if value]
-        return (
-            f"{self.activation}/f32/b{self.batch}/h{self.heads}{kv}"
-            f"/q{self.queries}/k{self.keys}/d{self.dim}{''.join(words)}"
-        )
+        extents = f"b{self.batch}/h{self.heads}{kv}/q{self.queries}/k{self.keys}/d{self.dim}"
+        words = case_name.words_of(self, ("causal", *MASKS))
+        return "/".join([self.activation, "f32", extents, *words])
 
     @property
     def is_masked(self):

@@ -55,9 +55,8 @@ void find_columns(BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     const Range queries = queries_of(call.n, row.rows);
     const Range seen = common(keys_seen(call.visibility, queries), row.keys);
-    const Remaining remaining = call.mask.data ? remaining_keys(call.mask, row.task.batch, row.at,
-                                                                count(row.rows), seen, row.keys.begin)
-                                               : Remaining{seen, false};
+    const Remaining remaining =
+        remaining_keys(call.mask, row.task.batch, row.at, count(row.rows), seen, row.keys.begin);
     const std::int64_t first =
         call.in_place ? remaining.keys.begin : round_down(remaining.keys.begin, kPanel<T>);
     row.columns = empty(remaining.keys) ? Range{0, 0} : relative({first, remaining.keys.end}, row.keys.begin);

@@ -211,10 +211,8 @@ Partial<T> partial_of(const ForwardCall<T>& call, const KvRow& at, std::int64_t 
 template <class T>
 [[gnu::always_inline]] inline RowConstants<T> constants_of(const ForwardCall<T>& call, std::int64_t batch,
                                                            const QueryHead& at) {
-    const bool counts = call.mask.data && kActivations<T>[call.activation].counts_keys(call.parameter);
-    const std::int64_t key_count =
-        counts ? count_seen(call, batch, at) : count_seen(call.visibility, at.query);
-    return kActivations<T>[call.activation].constants(call.parameter, at.head, key_count);
+    return kActivations<T>[call.activation].constants(call.parameter, at.head,
+                                                      key_count_of<T>(call, batch, at));
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "boolean_mask.hpp"
+#include "kernel/activations.hpp"
 #include "kernel/tuning.hpp"
 #include "kernel/vectors.hpp"
 #include "shape.hpp"
@@ -71,10 +72,11 @@ struct MaskSummary {
     static bool any_byte(xsimd::batch_bool<std::uint8_t, Arch> x) { return xsimd::any(x); }
 };
 
-// What the mask leaves to the rows that `at` lists, of one batch entry. The keys are of a block that begins
-// at `origin`.
+// What the mask, if there is one, leaves to the rows that `at` lists, of one batch entry. The keys are of a
+// block that begins at `origin`.
 inline Remaining remaining_keys(const BooleanMask& mask, std::int64_t batch, const QueryHead* at,
                                 std::int64_t rows, Range keys, std::int64_t origin) {
+    if (!mask.data || empty(keys)) return {keys, false};
     const Range chains = blocks_touched(relative(keys, origin), kChain);
     const auto keys_of = [&](std::int64_t chain) {
         return common({origin + chain * kChain, origin + (chain + 1) * kChain}, keys);
@@ -130,11 +132,14 @@ inline std::int64_t count_shown(const BooleanMask& mask, std::int64_t batch, con
     return seen;
 }
 
-// How many keys a query of a head sees, for defaults that depend on it.
-template <class Call>
-inline std::int64_t count_seen(const Call& call, std::int64_t batch, const QueryHead& at) {
+// How many keys a query of a head sees, for defaults that depend on it; where none does, the mask's bytes are
+// not read.
+template <class T, class Call>
+[[gnu::always_inline]] inline std::int64_t key_count_of(const Call& call, std::int64_t batch,
+                                                        const QueryHead& at) {
     const Range keys = keys_seen(call.visibility, at.query);
-    return call.mask.data ? count_shown(call.mask, batch, at, keys) : count(keys);
+    const bool reads_mask = call.mask.data && kActivations<T>[call.activation].counts_keys(call.parameter);
+    return reads_mask ? count_shown(call.mask, batch, at, keys) : count(keys);
 }
 
 }  // namespace

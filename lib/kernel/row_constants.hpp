@@ -79,7 +79,6 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
     const RowFunctions<T>& activation = kActivations<T>[call.activation];
     auto* const constants = reinterpret_cast<RowConstants<T>*>(call.workspace + call.row_constants);
     const bool normalised = activation.lse != nullptr;
-    const bool counts = call.mask.data && activation.counts_keys(call.parameter);
     const bool huge = activation.takes_log_prior && has_huge_logit(call, group);
     double dsink = 0;
     for (std::int64_t query = queries.begin; query < queries.end; ++query) {
@@ -94,8 +93,7 @@ void row_constants(const BackwardCall<T>& call, const GroupTask& task) {
         if (call.wants_dsink) dsink -= row.sink_share(call.parameter.sink[group]) * delta;
         for (std::int64_t head = group * n.group_heads; head < (group + 1) * n.group_heads; ++head) {
             RowConstants<T>& of_row = constants[row_index(n, batch, {query, head})];
-            const std::int64_t key_count =
-                counts ? count_seen(call, batch, {query, head}) : count_seen(call.visibility, query);
+            const std::int64_t key_count = key_count_of<T>(call, batch, {query, head});
             of_row = activation.backward_constants(call.parameter, row, head, key_count);
             of_row.delta = static_cast<T>(delta);
         }

@@ -47,15 +47,6 @@ struct Strip {
     bool masked;  // the mask hides some of these columns from some of these rows
 };
 
-// What the mask leaves to some rows of these keys, of one block.
-template <class T>
-inline Remaining remaining_by_mask(const ForwardRows<T>& row, Range rows, Range keys) {
-    const BooleanMask& mask = row.call.mask;
-    if (!mask.data || empty(keys)) return {keys, false};
-    return remaining_keys(mask, row.task.batch, row.at + rows.begin, count(rows), keys,
-                          round_down(keys.begin, row.call.block.keys));
-}
-
 template <class T>
 inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_t first_key, Range columns) {
     const auto [query, head] = row.at[r];
@@ -106,7 +97,8 @@ Strips strips_of(const ForwardRows<T>& row, Range keys) {
         const Range some = {r, smaller(r + kEdgeRows, rows)};
         const Range queries = queries_of(call.n, {row.rows.begin + some.begin, row.rows.begin + some.end});
         const Remaining remaining =
-            remaining_by_mask(row, some, common(keys_seen(call.visibility, queries), keys));
+            remaining_keys(call.mask, row.task.batch, row.at + some.begin, count(some),
+                           common(keys_seen(call.visibility, queries), keys), first_key);
         const Range columns = relative(remaining.keys, first_key);
         const Range from_chain = {first_column(call, columns.begin), columns.end};
         const Strip next = {some, empty(columns) ? Range{0, 0} : from_chain, remaining.hides};

@@ -1,12 +1,9 @@
 """Breaks the library on purpose, one line at a time, on a copy of the tree, and expects the quick tests to fail
-each time: tests that pass on a wrong kernel are worth nothing.
-
-usage: wrong_kernels_test.py source-tree [build ISA]
-
-Without the last two: whether the lines to break are there. build: where the right library and its tests are built; the tests run with the wrong libraries, too. ISA: the unit
-that wrong libraries are built with.
+each time: tests that pass on a wrong kernel are worth nothing. Without --tests it only looks whether the lines to
+break are there.
 """
 
+import argparse
 import concurrent.futures
 import dataclasses
 import os
@@ -33,8 +30,18 @@ class Wrong:
 
 
 KERNELS = [
-    Wrong("causal rows see one key too few", "lib/visibility.hpp", "v.beyond = bound(diagonal + 1);", "v.beyond = bound(diagonal);"),
-    Wrong("causal rows see one key too many", "lib/visibility.hpp", "v.beyond = bound(diagonal + 1);", "v.beyond = bound(diagonal + 2);"),
+    Wrong(
+        "causal rows see one key too few",
+        "lib/visibility.hpp",
+        "v.beyond = bound(diagonal + 1);",
+        "v.beyond = bound(diagonal);",
+    ),
+    Wrong(
+        "causal rows see one key too many",
+        "lib/visibility.hpp",
+        "v.beyond = bound(diagonal + 1);",
+        "v.beyond = bound(diagonal + 2);",
+    ),
     Wrong(
         "a window is one too wide on the left",
         "lib/visibility.hpp",
@@ -78,8 +85,18 @@ KERNELS = [
         "alone.queries = entry.queries.count, alone.keys = entry.keys.count;\n"
         "    if (p.alignment == HONE_BOTTOM_RIGHT) alone.diagonal_shift += p.keys - alone.keys;",
     ),
-    Wrong("rows of dq, dk and dv after a length are left", "lib/schedule_backward.cpp", "gradient.rows + gradient.padding;", "gradient.rows;"),
-    Wrong("rows of o after a length are left", "lib/parts.cpp", "part.plan.padding = entry.queries.padding;", ""),
+    Wrong(
+        "rows of dq, dk and dv after a length are left",
+        "lib/schedule_backward.cpp",
+        "gradient.rows + gradient.padding;",
+        "gradient.rows;",
+    ),
+    Wrong(
+        "rows of o after a length are left",
+        "lib/parts.cpp",
+        "part.plan.padding = entry.queries.padding;",
+        "",
+    ),
     Wrong(
         "L of a ragged batch lies as that of a padded one",
         "lib/parts.cpp",
@@ -137,7 +154,7 @@ KERNELS = [
     Wrong(
         "defaults count the keys that a mask hides",
         "lib/kernel/masked.hpp",
-        "return call.mask.data ? count_shown(call.mask, batch, at, keys) : count(keys);",
+        "return reads_mask ? count_shown(call.mask, batch, at, keys) : count(keys);",
         "return count(keys);",
     ),
     Wrong(
@@ -163,7 +180,7 @@ def caught_by(tests, library):
     """The first program that fails with the library of a build, or None."""
     environment = os.environ | {"HONE_TEST_QUICK": "1", "LD_LIBRARY_PATH": str(library / "lib")}
     for program in PROGRAMS:
-        command = [pathlib.Path(tests) / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
+        command = [tests / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         if run(command, env=environment, **silent).returncode != 0:
             return program
@@ -198,14 +215,16 @@ class Tree:
         return program
 
 
-def main():
-    source = pathlib.Path(sys.argv[1])
+def misplaced(source):
+    """The first kernel whose line to break is not there, or there more than once, or None."""
     for kernel in KERNELS:
         if (source / kernel.file).read_text().count(kernel.right) != 1:
-            sys.exit(f"{kernel.name}: {kernel.file} should have this once: {kernel.right}")
-    if len(sys.argv) == 2:
-        sys.exit(print(f"{len(KERNELS)} lines to break"))
-    tests, isa = sys.argv[2:]
+            return kernel
+    return None
+
+
+def catch_all(source, tests, isa):
+    """Breaks each line; gives how many of the wrong kernels no test catches."""
     with tempfile.TemporaryDirectory() as name:
         workers = max(1, min(len(os.sched_getaffinity(0)), 4))
         trees = queue.SimpleQueue()
@@ -223,7 +242,22 @@ def main():
                 trees.put(tree)
 
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            missed = list(pool.map(catch, KERNELS)).count(None)
+            return list(pool.map(catch, KERNELS)).count(None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=pathlib.Path, help="the source tree")
+    parser.add_argument("--tests", type=pathlib.Path, metavar="BUILD", help="where the right library and its tests are "
+                        "built; the tests run with the wrong libraries, too")  # fmt: skip
+    parser.add_argument("--isa", default="sse2", help="the unit that wrong libraries are built with (default: sse2)")
+    options = parser.parse_args()
+    if kernel := misplaced(options.source):
+        sys.exit(f"{kernel.name}: {kernel.file} should have this once: {kernel.right}")
+    if options.tests is None:
+        print(f"{len(KERNELS)} lines to break")
+        return
+    missed = catch_all(options.source, options.tests, options.isa)
     print(f"{len(KERNELS)} wrong kernels, {missed} missed")
     sys.exit(missed != 0)
 
