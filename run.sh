@@ -111,15 +111,14 @@ run_tests() {
 # lib, because Meson's default on a Debian without dpkg-dev is lib64, where Debian's CMake does not look.
 release() { build build --libdir=lib -Dtests=enabled -Dbench=enabled; }
 
-# Three repetitions, of which the medians are drawn; the options come later and so win.
+# Pinned, unless the user says otherwise.
 draw_report() {
     local json=build/report/report.json
     need_build_tools
     need_python matplotlib
     release || exit
     mkdir -p build/report
-    build/bench/hone-bench --report --benchmark_repetitions=3 --benchmark_min_time=0.1 \
-        --benchmark_out=$json --benchmark_out_format=json "$@" || exit
+    OMP_PROC_BIND=${OMP_PROC_BIND-true} build/bench/hone-bench --report --benchmark_out=$json "$@" || exit
     "$python" bench/report/report.py $json --peers build/report/peers.json
 }
 
@@ -157,9 +156,9 @@ peers() {
     cd "$OLDPWD" && exec "$venv/bin/python" "$root/bench/peers/peers.py" "$@"
 }
 
-# compare OLD NEW: of repeated runs the medians alone, with the p-value of the U test.
+# compare OLD NEW: the medians alone, with the p-value of the U test over the slices.
 compare() {
-    local file files=() options=() hidden='^$'
+    local file files=() options=(-a)
     for file; do
         file=$(cd "$OLDPWD" && realpath -m -- "$file") # as seen from where the user is
         grep -qs '"benchmarks":' "$file" || { echo "run.sh compare: $file is no JSON of hone-bench" >&2 && exit 2; }
@@ -168,10 +167,8 @@ compare() {
     need libbenchmark-tools=/usr/share/benchmark/compare.py
     need_python scipy
     [ -t 1 ] || options+=(--no-color)
-    if grep -q '"aggregate_name": "median"' "${files[0]}" && grep -q '"aggregate_name": "median"' "${files[1]}"; then
-        options+=(-a) hidden='_(mean|stddev|cv) '
-    fi
-    "$python" /usr/share/benchmark/compare.py "${options[@]}" benchmarks "${files[@]}" | grep -vE "$hidden"
+    "$python" /usr/share/benchmark/compare.py "${options[@]}" benchmarks "${files[@]}" |
+        grep -vE '_(min|spread|cv_of_median) '
 }
 
 # gate_side DIRECTORY SOURCE: builds that tree's library, and the part of the gate that knows its header.
@@ -262,7 +259,7 @@ case "${1-} ${2-}" in
 "bench "*)
     need_build_tools
     release || exit
-    exec build/bench/hone-bench --benchmark_out=build/bench/report.json --benchmark_out_format=json "${@:2}"
+    OMP_PROC_BIND=${OMP_PROC_BIND-true} exec build/bench/hone-bench --benchmark_out=build/bench/report.json "${@:2}"
     ;;
 "report "*) draw_report "${@:2}" ;;
 "peers "*) peers "${@:2}" ;;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <new>
 
@@ -16,7 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kRuns = 3;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLeastBytes = std::size_t(256) << 20;
 // Sums that do not wait for each other; together they are four cache lines, of which a part is a multiple.
@@ -100,14 +100,9 @@ double seconds(const Buffer& buffer) {
 }  // namespace
 
 double read_bandwidth(int threads) {
-    static std::unique_ptr<Buffer> kept;  // the last: neighbouring cases often have as many threads
-    if (!kept || kept->threads != threads) {
-        kept.reset();
-        kept = std::make_unique<Buffer>(threads);
-    }
-    double best = seconds(*kept);
-    for (int run = 1; run < kRuns; ++run) best = std::min(best, seconds(*kept));
-    return double(kept->part_bytes) * threads / best;
+    static std::map<int, Buffer> buffers;
+    const Buffer& buffer = buffers.try_emplace(threads, threads).first->second;
+    return double(buffer.part_bytes) * threads / seconds(buffer);
 }
 
 }  // namespace hone::bench

@@ -15,20 +15,22 @@ PARTS = {  # as a regular expression, and in words
     "q": (rf"q(?P<q>{NUMBER})", "the queries, as q1024"),
     "k": (rf"k(?P<k>{NUMBER})", "the keys, as k1024"),
     "d": (rf"d(?P<d>{NUMBER})", "the dimension, as d64"),
+    "dv": (rf"dv(?P<dv>{NUMBER})", "the dimension of v, as dv128"),
     "causal": (r"(?P<causal>causal)", "causal"),
     "window": (rf"window(?P<window>{NUMBER})", "a window, as window512"),
     "documents": (rf"documents(?P<documents>{NUMBER})", "documents, as documents4"),
     "hidden": (rf"hidden(?P<hidden>{NUMBER})", "hidden keys in percent, as hidden10"),
     "lengths": (r"(?P<lengths>lengths)", "lengths"),
     "ragged": (r"(?P<ragged>ragged)", "ragged"),
+    "sink": (r"(?P<sink>sink)", "sink"),
+    "bnhd": (r"(?P<bnhd>bnhd)", "bnhd"),
     "single_location": (r"(?P<single_location>single_location)", "single_location"),
     "threads": (rf"threads:(?P<threads>{NUMBER})", "the threads, as threads:1"),
 }
-WORDS = ("causal", "window", "documents", "hidden", "lengths", "ragged", "single_location")
-OPTIONAL = ("kv", *WORDS)
-NUMBERS = ("b", "h", "kv", "q", "k", "d", "window", "documents", "hidden", "threads")
+WORDS = ("causal", "window", "documents", "hidden", "lengths", "ragged", "sink", "bnhd", "single_location")
+OPTIONAL = ("kv", "dv", *WORDS)
+NUMBERS = ("b", "h", "kv", "q", "k", "d", "dv", "window", "documents", "hidden", "threads")
 SHORTEST = 16  # sequence of a ragged batch
-MEASURED = "/process_time/real_time"  # what Google Benchmark appends
 
 _NAME = re.compile(
     "".join(f"(/{part})?" if key in OPTIONAL else f"/{part}" for key, (part, _) in PARTS.items())[1:],
@@ -53,12 +55,15 @@ class Case:
     k: int
     d: int
     threads: int
+    dv: int = 0  # 0: as d
     causal: bool = False
     window: int = 0  # keys; numbers are 0 where there is no such word
     documents: int = 0
     hidden: int = 0  # percent
     lengths: bool = False
     ragged: bool = False
+    sink: bool = False
+    bnhd: bool = False
     single_location: bool = False
 
     @property
@@ -68,8 +73,8 @@ class Case:
 
     @property
     def variant(self):
-        """The words in one: plain, causal, causal/window512, ..."""
-        return "/".join(self.words) or "plain"
+        """The words in one, and dv: plain, causal, causal/window512, ..."""
+        return "/".join([*([f"dv{self.dv}"] if self.dv else []), *self.words]) or "plain"
 
     @property
     def name(self):
@@ -83,7 +88,8 @@ class Case:
     @property
     def _shape(self):
         kv = f"/kv{self.kv}" if self.kv != self.h else ""
-        return "/".join([f"b{self.b}/h{self.h}{kv}/q{self.q}/k{self.k}/d{self.d}", *self.words])
+        dv = f"/dv{self.dv}" if self.dv else ""
+        return "/".join([f"b{self.b}/h{self.h}{kv}/q{self.q}/k{self.k}/d{self.d}{dv}", *self.words])
 
 
 def words_of(work, names):
@@ -101,8 +107,7 @@ def window_sides(window, causal):
 
 
 def parse(text):
-    """The case of exactly this name, with or without what Google Benchmark appends; raises BadName."""
-    text = text.removesuffix(MEASURED)
+    """The case of exactly this name; raises BadName."""
     match = _NAME.fullmatch(text)
     if not match:
         raise BadName(_fault(text))
@@ -125,7 +130,8 @@ def _case(match):
         parts[key] = int(parts[key] or 0)
     for key in set(WORDS).difference(NUMBERS):
         parts[key] = bool(parts[key])
-    return Case(**parts | {"kv": parts["kv"] or parts["h"]})
+    dv = 0 if parts["dv"] == parts["d"] else parts["dv"]
+    return Case(**parts | {"kv": parts["kv"] or parts["h"], "dv": dv})
 
 
 def _senseless(case):
@@ -133,11 +139,13 @@ def _senseless(case):
     rows = min(case.q, case.k)
     return [
         (case.single_location and len(case.words) > 1, "single_location goes with no other word"),
+        (case.single_location and case.dv, "single_location has keys that are the values: leave dv out"),
         (case.lengths and case.ragged, "lengths pad a batch and ragged packs it: one of the two"),
         (case.documents and (case.lengths or case.ragged), "documents are of equal length: without lengths and ragged"),
         (case.documents > rows, f"documents{case.documents} want {case.documents} queries and keys, or more"),
         (case.hidden > 99, f"'hidden{case.hidden}' should be 99 percent at most"),
         (case.ragged and case.q != case.k, f"ragged queries have the keys' offsets: k{case.k} should be k{case.q}"),
+        (case.ragged and case.bnhd, "ragged tensors are [total, H, D] already: leave bnhd out"),
         (case.ragged and rows < SHORTEST, f"ragged sequences have {SHORTEST} rows at least: q{case.q} is too few"),
     ]
 

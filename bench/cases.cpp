@@ -1,4 +1,4 @@
-// cases.cpp: which shapes are benchmarked, and what a case is called.
+// cases.cpp: which shapes are benchmarked with every activation and dtype.
 #include "cases.hpp"
 
 #include <omp.h>
@@ -8,64 +8,29 @@
 namespace hone::bench {
 namespace {
 
-const char* word(Direction direction) {
-    return direction == Direction::forward ? "forward" : "backward";
-}
-
-const char* word(hone_dtype dtype) {
-    return dtype == HONE_FLOAT32 ? "f32" : "f64";
-}
-
-std::string words(const Shape& s) {
-    std::string text;
-    const auto add = [&](const char* letters, std::int64_t n) {
-        text.append(letters).append(std::to_string(n));
-    };
-    add("b", s.batch);
-    add("/h", s.query_heads);
-    if (s.kv_heads != s.query_heads) add("/kv", s.kv_heads);
-    add("/q", s.queries);
-    add("/k", s.keys);
-    add("/d", s.dim);
-    const Options& o = s.options;
-    if (o.causal) text += "/causal";
-    if (o.window > 0) add("/window", o.window);
-    if (o.documents > 0) add("/documents", o.documents);
-    if (o.hidden > 0) add("/hidden", o.hidden);
-    if (o.lengths) text += "/lengths";
-    if (o.ragged) text += "/ragged";
-    if (o.single_location) text += "/single_location";
-    return text;
-}
-
-constexpr Shape default_shape = {1, 8, 8, 1024, 1024, 64};
+constexpr Shape default_shape = {1, 8, 8, 1024, 1024, 64, 64};
 
 std::vector<Shape> shapes() {
     std::vector<Shape> all;
     for (const std::int64_t dim : {64, 128})
         for (const std::int64_t rows : {256, 1024, 2048, 4096})
             for (const bool causal : {false, true})
-                all.push_back({1, 8, 8, rows, rows, dim, {.causal = causal}});
+                all.push_back({1, 8, 8, rows, rows, dim, dim, {.causal = causal}});
     for (const Options& options : {Options{.causal = true, .window = 512}, Options{.window = 512},
                                    Options{.documents = 4}, Options{.hidden = 10}})
-        all.push_back({1, 8, 8, 2048, 2048, 64, options});
-    all.push_back({1, 8, 2, 1024, 1024, 64});  // grouped queries
-    all.push_back({1, 8, 2, 1024, 1024, 64, {.causal = true}});
-    all.push_back({1, 8, 1, 1024, 1024, 64});  // multi-query
-    all.push_back({1, 32, 8, 1, 4096, 128});   // decoding
-    all.push_back({16, 32, 8, 1, 4096, 128, {.lengths = true}});
-    all.push_back({16, 8, 8, 1024, 1024, 64, {.ragged = true}});
-    all.push_back({16, 8, 8, 1024, 1024, 64, {.causal = true, .ragged = true}});
-    all.push_back({256, 16, 1, 1, 32, 1024, {.single_location = true}});
+        all.push_back({1, 8, 8, 2048, 2048, 64, 64, options});
+    all.push_back({1, 8, 2, 1024, 1024, 64, 64});  // grouped queries
+    all.push_back({1, 8, 2, 1024, 1024, 64, 64, {.causal = true}});
+    all.push_back({1, 8, 1, 1024, 1024, 64, 64});  // multi-query
+    all.push_back({1, 32, 8, 1, 4096, 128, 128});  // decoding
+    all.push_back({16, 32, 8, 1, 4096, 128, 128, {.lengths = true}});
+    all.push_back({16, 8, 8, 1024, 1024, 64, 64, {.ragged = true}});
+    all.push_back({16, 8, 8, 1024, 1024, 64, 64, {.causal = true, .ragged = true}});
+    all.push_back({256, 16, 1, 1, 32, 1024, 1024, {.single_location = true}});
     return all;
 }
 
 }  // namespace
-
-std::string Case::name() const {
-    return std::string(word(direction)) + "/" + describe(activation).name + "/" + word(dtype) + "/" + isa +
-           "/" + words(shape) + "/threads:" + std::to_string(threads);
-}
 
 hone_problem make_problem(const Shape& shape, hone_activation activation, hone_dtype dtype) {
     hone_problem problem;
@@ -87,8 +52,8 @@ hone_problem make_problem(const Shape& shape, hone_activation activation, hone_d
     problem.kv_heads = shape.kv_heads;
     problem.queries = shape.queries;
     problem.keys = shape.keys;
-    problem.key_dim = shape.dim;
-    problem.value_dim = shape.dim;
+    problem.key_dim = shape.key_dim;
+    problem.value_dim = shape.value_dim;
     return problem;
 }
 

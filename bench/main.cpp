@@ -1,131 +1,205 @@
-// hone-bench: the command line.
+// main.cpp: hone-bench, the command line.
 #include <benchmark/benchmark.h>
-#include <sys/utsname.h>
 
-#include <algorithm>
-#include <cmath>
+#include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <hone/hone.hpp>
+#include <iostream>
 #include <memory>
+#include <regex>
 #include <string>
 
-#include "bandwidth.hpp"
 #include "cases.hpp"
-#include "measure.hpp"
-#include "peak.hpp"
+#include "clock.hpp"
+#include "format.hpp"
+#include "machine.hpp"
+#include "presets.hpp"
 #include "table.hpp"
+#include "turns.hpp"
 
 namespace hone::bench {
 namespace {
 
-void print_help() {
-    std::puts(
-        "hone-bench: GFLOP/s, share of the FMA peak, speed-up over the naive reference, and error of the "
-        "kernels.\n"
-        "\n"
-        "Without a filter it runs every activation at one size and prints a table. With one, as in\n"
-        "    hone-bench --benchmark_filter='forward/softmax/f32/.*/d64/threads:1/'\n"
-        "it runs what matches (all: everything, which takes hours); --benchmark_list_tests lists what there "
-        "is.\n"
-        "HONE_ISA chooses the implementation of the table, OMP_NUM_THREADS the most threads.\n"
-        "\n"
-        "    hone-bench --report --benchmark_out=report.json\n"
-        "runs what bench/report/report.py draws, and prints nothing else.\n"
-        "\n"
-        "The options are Google Benchmark's:\n");
-    benchmark::PrintDefaultHelp();
+// Beyond this the host's other work shows in the figures.
+constexpr double kMuchStolen = 0.01;
+
+struct Options {
+    std::vector<std::string> names;
+    std::string preset, filter, format = "table", out;
+    bool report = false, lists = false;
+    int slices = 0;  // 0: as many as it takes
+    Settings settings;
+};
+
+std::string footer() {
+    std::string text =
+        "NAME is the definition of a case (bench/cases.hpp has the words), and any will do:\n"
+        "    hone-bench forward/softmax/f32/best/b2/h32/kv8/q77/k8192/d96/causal/window512/threads:2\n"
+        "Several are timed in turns. Without any, every activation runs at one size.\n"
+        "HONE_ISA chooses the instruction set where none is named, OMP_NUM_THREADS the most threads;\n"
+        "OMP_PROC_BIND=true pins them.\n\nPresets:\n";
+    for (const Preset& preset : presets())
+        text += bench::format("    %-14s", preset.name.c_str()) + preset.what + "\n" + std::string(18, ' ') +
+                preset.source + "\n";
+    return text + "\nGoogle Benchmark's other options are taken, too.\n";
 }
 
-// The value of an option, "" where it is not there.
-std::string option(int argc, char** argv, const std::string& name) {
-    for (int n = 1; n < argc; ++n) {
-        const std::string argument = argv[n];
-        if (argument == name) return "true";
-        if (argument.starts_with(name + "=")) return argument.substr(name.size() + 1);
+// The options have Google Benchmark's names where it has them.
+void add_options(CLI::App& app, Options& options) {
+    app.add_option("NAME", options.names, "what is timed");
+    app.add_option("--preset", options.preset, "times the shapes of a real model");
+    app.add_flag("--report", options.report, "times what bench/report/report.py draws, and prints no table");
+    app.add_option("--benchmark_filter", options.filter,
+                   "times what matches this regular expression among several thousand cases; - before it: "
+                   "what does not");
+    app.add_flag("--benchmark_list_tests", options.lists, "lists the names instead");
+    app.add_option("--benchmark_out", options.out, "also writes a report, as JSON, to this file");
+    app.add_option("--benchmark_out_format", "of that file")->check(CLI::IsMember({"json"}));
+    app.add_option("--benchmark_format", options.format, "of what is printed")
+        ->check(CLI::IsMember({"table", "console", "json", "csv"}));
+    app.add_option("--benchmark_min_time", options.settings.slice_seconds, "seconds of a slice of calls")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    app.add_option("--benchmark_repetitions", options.slices,
+                   "times exactly so many slices; without it: until the median is known to 2.5%")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--time-limit", options.settings.case_seconds, "seconds that a case has for that")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+}
+
+std::vector<Case> filtered(std::vector<Case> cases, std::string filter) {
+    if (filter.empty() || filter == "all") return cases;
+    const bool inverts = filter.front() == '-';
+    if (inverts) filter.erase(0, 1);
+    try {
+        const std::regex pattern(filter);
+        std::erase_if(cases, [&](const Case& c) { return std::regex_search(c.name(), pattern) == inverts; });
+    } catch (const std::regex_error& error) {
+        throw Error(HONE_INVALID_ARGUMENT,
+                    "--benchmark_filter: '" + filter + "' is no regular expression: " + error.what());
     }
-    return "";
+    if (cases.empty())
+        throw Error(HONE_INVALID_ARGUMENT, "--benchmark_filter: no case matches '" + filter + "'");
+    return cases;
 }
 
-// Takes the option out; whether it was there.
-bool take(int& argc, char** argv, const std::string& name) {
-    char** const end = std::remove_if(argv + 1, argv + argc, [&](const char* a) { return a == name; });
-    const bool there = end != argv + argc;
-    argc = end - argv;
-    return there;
+std::vector<Case> chosen(const Options& options) {
+    std::vector<Case> cases;
+    for (const std::string& name : options.names) cases.push_back(parse_case(name));
+    if (!cases.empty() && options.preset.empty()) return filtered(cases, options.filter);
+    const char* isa = hone_isa_active();
+    if (!isa) throw Error(HONE_UNSUPPORTED, hone_last_error());
+    if (!options.preset.empty())
+        std::ranges::copy(preset_cases(options.preset, isa), std::back_inserter(cases));
+    if (!cases.empty()) return filtered(cases, options.filter);
+    if (options.report) return filtered(report_cases(isa), options.filter);
+    if (options.filter.empty() && !options.lists) return default_cases(isa);
+    return filtered(all_cases(), options.filter);
 }
 
-std::string compiler() {
-#if defined(__clang__)
-    return "clang " __clang_version__;
-#else
-    return "gcc " __VERSION__;
-#endif
+// What the figures may suffer from.
+void print_warnings(double stolen, double check) {
+    if (threads_move())
+        std::fputs("Warning: threads are not pinned, so figures move: OMP_PROC_BIND=true pins them.\n",
+                   stderr);
+    if (stolen > kMuchStolen)
+        std::fprintf(stderr, "Warning: the host took %.1f%% of the CPUs' time away meanwhile.\n",
+                     100 * stolen);
+    if (std::abs(check - 1) > kClockMoved)
+        std::fprintf(stderr,
+                     "Warning: a chain of adds gives %.2f times the clock that multiplications give: "
+                     "take cycles with care.\n",
+                     check);
 }
 
-std::string operating_system() {
-    utsname name;
-    return uname(&name) == 0 ? std::string(name.sysname) + " " + name.release + " " + name.machine
-                             : "unknown";
+// As Google Benchmark's reporters write it, after everything is measured.
+void write(benchmark::BenchmarkReporter& reporter, const std::vector<Result>& results) {
+    benchmark::BenchmarkReporter::Context context;
+    context.name_field_width = 10;
+    for (const Result& result : results)
+        context.name_field_width = std::max(context.name_field_width, result.c.name().size() + 13);
+    if (!reporter.ReportContext(context)) return;
+    for (const Result& result : results)
+        if (result.error.empty()) reporter.ReportRuns(result.runs());
+    reporter.Finalize();
 }
 
-// What the JSON says of the machine beside Google Benchmark's own: rates are per second.
-void add_context(const std::string& isa) {
-    benchmark::AddCustomContext("hone_version", hone_version());
-    benchmark::AddCustomContext("cpu", cpu_model());
-    benchmark::AddCustomContext("isa", isa);
-    benchmark::AddCustomContext("flops",
-                                "forward 4 B H Nq Nk D, backward 2.5 times that; for Nq Nk the pairs that "
-                                "causality, windows, documents and lengths leave");
-    benchmark::AddCustomContext("compiler", compiler());
-    benchmark::AddCustomContext("operating_system", operating_system());
-    for (const int threads : thread_counts()) {
-        const auto add = [&](const std::string& name, double rate) {
-            benchmark::AddCustomContext(name + "/threads:" + std::to_string(threads),
-                                        std::to_string(std::llround(rate)));
-        };
-        add("peak_flops/f32/" + isa, peak_flops(isa, HONE_FLOAT32, threads));
-        add("peak_flops/f64/" + isa, peak_flops(isa, HONE_FLOAT64, threads));
-        add("read_bandwidth", read_bandwidth(threads));
+void print(const std::string& format, const std::vector<Result>& results) {
+    if (format == "table") return print_table(std::cout, results);
+    if (format == "json") {
+        benchmark::JSONReporter json;
+        return write(json, results);
     }
+    benchmark::ConsoleReporter console(benchmark::ConsoleReporter::OO_Tabular);
+    write(console, results);
+}
+
+void write_report(const std::string& path, const std::vector<Result>& results) {
+    if (path.empty()) return;
+    std::ofstream file(path);
+    benchmark::JSONReporter json;
+    json.SetOutputStream(&file);
+    json.SetErrorStream(&std::cerr);
+    write(json, results);
+    if (!file.flush()) throw Error(HONE_INVALID_ARGUMENT, "--benchmark_out: " + path + " cannot be written");
+}
+
+// 0 where every case was measured.
+int measure(const std::vector<Case>& cases, const Options& options) {
+    if (!options.out.empty() && !std::ofstream(options.out, std::ios::app))
+        throw Error(HONE_INVALID_ARGUMENT, "--benchmark_out: " + options.out + " cannot be written");
+    const StolenTime stolen;
+    const double check = clock_check();
+    Progress progress(cases.size());
+    measure_in_turns(cases, options.settings, progress);
+    progress.finish();
+
+    for (const auto& [key, value] : environment()) benchmark::AddCustomContext(key, value);
+    benchmark::AddCustomContext("stolen_time", format("%.4f", stolen.share()));
+    benchmark::AddCustomContext("clock_check", format("%.4f", check));
+    if (!options.report) print(options.format, progress.results());
+    write_report(options.out, progress.results());
+    if (options.format == "table" && !options.out.empty() && !options.report)
+        std::cout << "\nThe full report: " << options.out << "\n";
+    std::cout.flush();
+    print_warnings(stolen.share(), check);
+
+    bool failed = false;
+    for (const Result& result : progress.results())
+        if (failed |= !result.error.empty(); !result.error.empty() && options.format != "table")
+            std::fprintf(stderr, "%s: %s\n", result.c.name().c_str(), result.error.c_str());
+    return failed ? 1 : 0;
 }
 
 int run(int argc, char** argv) {
-    const bool lists = !option(argc, argv, "--benchmark_list_tests").empty();
-    const bool formats = !option(argc, argv, "--benchmark_format").empty();
-    const std::string report = option(argc, argv, "--benchmark_out");
-    const bool reports = take(argc, argv, "--report");
-    benchmark::Initialize(&argc, argv, print_help);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-
-    const char* isa = hone_isa_active();
-    if (!isa) {
-        std::fprintf(stderr, "hone-bench: %s\n", hone_last_error());
-        return 1;
+    CLI::App app("hone-bench: speed, share of the machine's peak, and error of the kernels.", "hone-bench");
+    Options options;
+    add_options(app, options);
+    app.footer(footer());
+    app.allow_extras();
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int status = app.exit(error);
+        return status == 0 ? 0 : 2;
     }
-    const bool by_default = !lists && !reports && benchmark::GetBenchmarkFilter().empty();
-    const std::vector<Case> cases = reports      ? report_cases(isa)
-                                    : by_default ? default_cases(isa)
-                                                 : all_cases();
-    std::unique_ptr<Progress> progress;
-    if (reports && !lists && !formats) progress = std::make_unique<Progress>(cases);
-    if (by_default && !formats) progress = std::make_unique<Table>(cases);
+    // Google Benchmark's options begin with its name; what else is left is a case that was misspelt.
+    std::vector<std::string> left = app.remaining();
+    left.insert(left.begin(), argv[0]);
+    std::vector<char*> words;
+    for (std::string& word : left) words.push_back(word.data());
+    int count = static_cast<int>(words.size());
+    words.push_back(nullptr);
+    benchmark::Initialize(&count, words.data());
+    if (benchmark::ReportUnrecognizedArguments(count, words.data())) return 2;
 
-    bool failed = false;
-    for (const Case& c : cases)
-        benchmark::RegisterBenchmark(c.name().c_str(),
-                                     [&failed, &progress, c](benchmark::State& state) {
-                                         if (progress) progress->begin(c);
-                                         measure(state, c);
-                                         failed |= state.error_occurred();
-                                     })
-            ->UseRealTime()
-            ->MeasureProcessCPUTime()
-            ->Unit(benchmark::kMillisecond);
-    if (!lists) add_context(isa);
-    const bool any = benchmark::RunSpecifiedBenchmarks(progress.get()) > 0;
-    if (by_default && !formats && !report.empty()) std::printf("\nThe full report: %s\n", report.c_str());
-    benchmark::Shutdown();
-    return any && !failed ? 0 : 1;
+    if (options.slices > 0) options.settings.least_slices = options.settings.most_slices = options.slices;
+    const std::vector<Case> cases = chosen(options);
+    if (!options.lists) return measure(cases, options);
+    for (const Case& c : cases) std::puts(c.name().c_str());
+    return 0;
 }
 
 }  // namespace
@@ -134,6 +208,9 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     try {
         return hone::bench::run(argc, argv);
+    } catch (const hone::Error& error) {
+        std::fprintf(stderr, "hone-bench: %s\n", error.what());
+        return error.status() == HONE_INVALID_ARGUMENT ? 2 : 1;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "hone-bench: %s\n", error.what());
         return 1;

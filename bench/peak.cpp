@@ -20,8 +20,8 @@ using Clock = std::chrono::steady_clock;
 // With x and y they fit in the 16 vector registers of SSE2 and AVX2 (at 14, clang++ spills two), and cover
 // what the machines need: two pipes with a latency of 4 to 5 cycles fused, of 6 as a multiply and an add.
 constexpr int kAccumulators = 12;
-constexpr int kRuns = 4;
-constexpr double kSecondsPerRun = 2e-3;
+constexpr int kRuns = 4;  // of which some are not interrupted
+constexpr double kSeconds = 0.5e-3;
 
 // A function that does turns * kAccumulators vectors of a = a * x + y, which falls towards y / (1 - x) = 1,
 // and returns something that depends on all of them. A macro, since the target of a function does not reach
@@ -95,7 +95,7 @@ long calibrated_turns(const Loop& loop) {
     static std::map<const Loop*, long> known;
     long& turns = known[&loop];
     if (turns == 0)
-        for (turns = 1024; seconds(loop, turns, 1) < kSecondsPerRun;) turns *= 2;
+        for (turns = 1024; seconds(loop, turns, 1) < kSeconds;) turns *= 2;
     return turns;
 }
 

@@ -25,12 +25,12 @@ std::vector<hone_activation> every_activation() {
 }
 
 Shape square(std::int64_t heads, std::int64_t rows, std::int64_t dim, const Options& options = {}) {
-    return {1, heads, heads, rows, rows, dim, options};
+    return {1, heads, heads, rows, rows, dim, dim, options};
 }
 
 // One query against 16384 keys of dimension 128, as decoding has it.
 Shape decode(std::int64_t batch, std::int64_t heads, std::int64_t kv_heads) {
-    return {batch, heads, kv_heads, 1, 16384, 128};
+    return {batch, heads, kv_heads, 1, 16384, 128, 128};
 }
 
 std::vector<Sweep> sweeps() {
@@ -49,7 +49,7 @@ std::vector<Sweep> sweeps() {
     for (const std::int64_t rows : {256, 512, 1000, 1024, 1537, 4096, 8192})
         all.push_back({.shapes = {square(8, rows, 64)}});
     for (const std::int64_t rows : {16, 32, 64, 128, 256})
-        all.push_back({.shapes = {{8, 8, 8, rows, rows, 64}}});
+        all.push_back({.shapes = {{8, 8, 8, rows, rows, 64, 64}}});
     // Causal against full.
     for (const std::int64_t rows : {2048, 8192})
         all.push_back({.shapes = {square(8, rows, 64, {.causal = true})}});
@@ -58,7 +58,13 @@ std::vector<Sweep> sweeps() {
                               square(8, 2048, 64, {.window = 512}),
                               square(8, 2048, 64, {.documents = 4}),
                               square(8, 2048, 64, {.hidden = 10}),
-                              {64, 8, 8, 1024, 1024, 64, {.ragged = true}}}});
+                              {64, 8, 8, 1024, 1024, 64, 64, {.ragged = true}}}});
+    // [B, N, H, D] against [B, H, N, D]; a value dimension of its own; sinks.
+    for (const std::int64_t dim : {64, 128})
+        all.push_back({.shapes = {square(8, 2048, dim, {.bnhd = true})}});
+    all.push_back({.shapes = {{1, 32, 32, 256, 256, 64, 64, {.bnhd = true}},
+                              {1, 8, 8, 2048, 2048, 192, 128, {.causal = true}},
+                              square(8, 2048, 64, {.causal = true, .window = 128, .sink = true})}});
     // What a call costs that computes nothing to speak of.
     all.push_back({.shapes = {square(1, 1, 64)}, .threads = Threads::one_and_all});
     // Threads, with one head and with eight.
@@ -71,9 +77,9 @@ std::vector<Sweep> sweeps() {
                    .threads = Threads::powers});
     // Decoding of a batch whose caches are filled to different lengths.
     all.push_back(
-        {.shapes = {{16, 32, 8, 1, 4096, 128, {.lengths = true}}}, .directions = {Direction::forward}});
+        {.shapes = {{16, 32, 8, 1, 4096, 128, 128, {.lengths = true}}}, .directions = {Direction::forward}});
     // The single-location model of the paper.
-    all.push_back({.shapes = {{256, 16, 1, 1, 32, 1024, {.single_location = true}}},
+    all.push_back({.shapes = {{256, 16, 1, 1, 32, 1024, 1024, {.single_location = true}}},
                    .activations = {HONE_SOFTMAX, HONE_BAYES_SOFTMAX},
                    .threads = Threads::one_and_all});
     return all;

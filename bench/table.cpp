@@ -5,23 +5,102 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <hone/hone.hpp>
 #include <ostream>
+#include <sstream>
 
 #include "format.hpp"
+#include "machine.hpp"
 
 namespace hone::bench {
 namespace {
 
-std::string count(int n, const std::string& noun) {
-    return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+double seconds_since_start() {
+    static const auto start = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Shows a line on stderr: on a terminal in place of the one before.
-void show(const std::string& line) {
+std::vector<std::string> words_of(const std::string& name) {
+    std::istringstream text(name);
+    std::vector<std::string> words;
+    for (std::string word; std::getline(text, word, '/');) words.push_back(word);
+    return words;
+}
+
+// The words of the names that all have, and for each name the others. Of one name all are common.
+struct Names {
+    explicit Names(const std::vector<Result>& results) {
+        std::vector<std::vector<std::string>> all;
+        for (const Result& result : results) all.push_back(words_of(result.c.name()));
+        const auto is_common = [&](const std::string& word) {
+            return std::ranges::all_of(
+                all, [&](const auto& words) { return std::ranges::find(words, word) != words.end(); });
+        };
+        for (const auto& words : all) {
+            std::string& label = labels.emplace_back();
+            for (const std::string& word : words)
+                if (!is_common(word)) label += (label.empty() ? "" : "/") + word;
+            width = std::max(width, label.size());
+        }
+        for (const std::string& word : all.front())
+            if (is_common(word)) common += (common.empty() ? "" : "/") + word;
+    }
+
+    std::string common;
+    std::vector<std::string> labels;
+    std::size_t width = 4;
+};
+
+std::string time(double seconds) {
+    if (seconds < 1e-3) return format("%.2f us", seconds * 1e6);
+    return seconds < 1 ? format("%.2f ms", seconds * 1e3) : format("%.2f s", seconds);
+}
+
+void print_row(std::ostream& out, const Result& result, const std::string& label, std::size_t width) {
+    out << format("%-*s ", int(width), label.c_str());
+    if (!result.error.empty()) {
+        out << " failed: " << result.error << "\n";
+        return;
+    }
+    const Summary seconds = result.seconds();
+    const auto value = [&](const char* counter) { return result.median(counter); };
+    out << format("%9s %9s %5.1f%%%s%s", time(seconds.median).c_str(), time(seconds.minimum).c_str(),
+                  100 * seconds.spread, result.is_noisy() ? "~" : " ", result.clock_moved() ? "*" : " ")
+        << format(" %8.1f %8.1f %4.0f%%", value("flops") / 1e9, value("flop_per_cycle"),
+                  100 * value("peak_share"))
+        << format(" %7.1f %4.0f%% %-9s %6.1fx %8.1e\n", value("bandwidth") / 1e9,
+                  100 * value("bandwidth_share"), place_of(result.working_set(), result.c.threads).c_str(),
+                  value("speedup"), value("max_error"));
+}
+
+void print_key(std::ostream& out, const std::vector<Result>& results) {
+    out << "\ntime: median of the slices; spread: between their quartiles; FLOP/cycle: of one core; peak: "
+           "share of the\nmultiply-adds per cycle that a loop of nothing else does; GB/s: of data that a "
+           "call cannot do without; read:\nshare of what as many threads read from memory; data: where all "
+           "that a call uses fits; naive: times as fast\nas the naive reference on one thread; error: the "
+           "largest against the reference in double, over the largest value\n";
+    const auto any = [&](auto test) {
+        return std::ranges::any_of(results, [&](const Result& r) { return r.error.empty() && test(r); });
+    };
+    if (any([](const Result& r) { return r.is_noisy(); }))
+        out << format("~ the median is not known to %.1f%%, or other processes took part of its time\n",
+                      100 * kSettled);
+    if (any([](const Result& r) { return r.clock_moved(); }))
+        out << format("* the clock moved by more than %.0f%% meanwhile\n", 100 * kClockMoved);
+}
+
+double clock_of(const std::vector<Result>& results) {
+    std::vector<double> clocks;
+    for (const Result& result : results)
+        if (result.error.empty()) clocks.push_back(result.median("clock"));
+    return clocks.empty() ? 0 : median(clocks);
+}
+
+}  // namespace
+
+// On a terminal in place of the line before.
+void Progress::show(const std::string& line) {
     if (isatty(STDERR_FILENO))
         std::fprintf(stderr, "\r\033[K%s", line.c_str());
     else if (!line.empty())
@@ -29,115 +108,35 @@ void show(const std::string& line) {
     std::fflush(stderr);
 }
 
-double seconds_since_start() {
-    static const auto start = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+void Progress::prepares(const Case& c) {
+    show(format("[%2zu/%zu] %3.0f s  %s", ++prepared_, cases_, seconds_since_start(), c.name().c_str()));
 }
 
-}  // namespace
-
-std::string cpu_model() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-    return "a CPU without a name";
+void Progress::times(std::size_t cases, std::size_t slices) {
+    if (isatty(STDERR_FILENO))
+        show(format("[%2zu/%zu] %3.0f s  %zu cases in turns, turn %zu", prepared_, cases_,
+                    seconds_since_start(), cases, slices + 1));
 }
 
-void Progress::begin(const Case& c) {
-    const std::string name = c.name();
-    if (name == running_) return;
-    running_ = name;
-    show(format("[%2zu/%zu] %3.0f s  %s", ++begun_, cases_.size(), seconds_since_start(), name.c_str()));
+void Progress::finished(const Result& result) {
+    results_.push_back(result);
 }
 
-void Progress::ReportRuns(const std::vector<Run>& runs) {
-    for (const Run& run : runs)
-        if (run.error_occurred)
-            std::fprintf(stderr, "%s: %s\n", run.run_name.function_name.c_str(), run.error_message.c_str());
-}
-
-void Progress::Finalize() {
+void Progress::finish() {
     show("");
 }
 
-// Of several repetitions, the median is kept.
-void Table::ReportRuns(const std::vector<Run>& runs) {
-    for (const Run& run : runs)
-        if (run.run_type == Run::RT_Iteration || run.aggregate_name == "median")
-            runs_[run.run_name.function_name] = run;
-}
-
-// The largest peak seen beside a case with that many threads.
-double Table::peak(int threads) const {
-    double most = 0;
-    for (const Case& c : cases_) {
-        const auto run = runs_.find(c.name());
-        if (c.threads == threads && run != runs_.end() && !run->second.error_occurred)
-            most = std::max(most, run->second.counters.at("flops") / run->second.counters.at("peak_share"));
-    }
-    return most;
-}
-
-void Table::print_header(std::ostream& out) const {
-    const Case& c = cases_.front();
-    const Shape& s = c.shape;
-    const int all = all_threads();
-    out << "hone " << hone_version() << ", " << c.isa << ", on " << cpu_model() << ", "
-        << count(all, "thread") << "\n"
-        << format("float32, B %ld, H %ld, N %ld, D %ld; FMA peak %.0f GFLOP/s on 1 thread", long(s.batch),
-                  long(s.query_heads), long(s.queries), long(s.dim), peak(1) / 1e9);
-    if (all > 1) out << format(", %.0f on %d", peak(all) / 1e9, all);
-    out << "\npeak: share of it; naive: times as fast as the naive reference on one thread;\n"
-           "error: the largest against the reference in double, over the largest value\n\n";
-
-    const std::string threads = count(all, "thread");
-    std::string first = format("%-13s", ""), second = first, third = format("%-13s", "activation");
-    for (const char* direction : {"forward", "backward"}) {
-        first += format(" | %-*s", all > 1 ? 45 : 30, direction);
-        second += format(" | %-21s", "1 thread");
-        third += " | GFLOP/s  peak   naive";
-        if (all > 1) {
-            second += format(" %14s", threads.c_str());
-            third += " GFLOP/s  naive";
-        }
-        second += format(" %8s", "");
-        third += "    error";
-    }
-    out << first << "\n" << second << "\n" << third << "\n";
-}
-
-void Table::print_row(std::ostream& out, hone_activation activation) const {
-    out << format("%-13s", describe(activation).name);
-    std::string failures;
-    for (const Direction direction : {Direction::forward, Direction::backward}) {
-        double error = 0;  // the same for every number of threads, since the bits are
-        out << " |";
-        for (const Case& c : cases_) {
-            if (c.activation != activation || c.direction != direction) continue;
-            const Run& run = runs_.at(c.name());
-            if (run.error_occurred) {
-                failures += "\n    " + c.name() + ": " + run.error_message;
-                error = std::nan("");
-                out << format(" %*s", c.threads == 1 ? 21 : 14, "failed");
-                continue;
-            }
-            const auto& counters = run.counters;
-            out << format(" %7.1f", counters.at("flops") / 1e9);
-            if (c.threads == 1) out << format(" %4.0f%%", 100 * counters.at("peak_share"));
-            out << format(" %6.1fx", double(counters.at("speedup")));
-            error = counters.at("max_error");
-        }
-        out << format(" %8.1e", error);
-    }
-    out << failures << "\n";
-}
-
-void Table::Finalize() {
-    show("");
-    std::ostream& out = GetOutputStream();
-    print_header(out);
-    for (int a = 0; a < hone_activation_count(); ++a) print_row(out, hone_activation(a));
-    out.flush();
+void print_table(std::ostream& out, const std::vector<Result>& results) {
+    if (results.empty()) return;
+    const Names names(results);
+    out << "hone " << hone_version() << " on " << cpu_model()
+        << format(", %.2f GHz, %d threads\n", clock_of(results) / 1e9, all_threads()) << names.common
+        << "\n\n";
+    out << format("%-*s %9s %9s %8s %8s %8s %5s %7s %5s %-9s %7s %8s\n", int(names.width), "case", "time",
+                  "fastest", "spread", "GFLOP/s", "FLOP/cyc", "peak", "GB/s", "read", "data", "naive",
+                  "error");
+    for (std::size_t n = 0; n < results.size(); ++n) print_row(out, results[n], names.labels[n], names.width);
+    print_key(out, results);
 }
 
 }  // namespace hone::bench

@@ -1,55 +1,36 @@
-// table.hpp owns the interface of what a person reads: the progress while benchmarks run, then a table.
+// table.hpp owns the interface of what a person reads: the progress while cases are timed, then a table.
 #pragma once
 
-#include <benchmark/benchmark.h>
-
-#include <cstddef>
-#include <map>
+#include <iosfwd>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "cases.hpp"
+#include "turns.hpp"
 
 namespace hone::bench {
 
-// The machine's, as the system names it.
-std::string cpu_model();
-
-// Shows on stderr which of the cases runs, and what failed.
-class Progress : public benchmark::BenchmarkReporter {
+// Shows on stderr what goes on, and keeps what was measured.
+class Progress : public Observer {
   public:
-    explicit Progress(std::vector<Case> cases) : cases_(std::move(cases)) {}
+    explicit Progress(std::size_t cases) : cases_(cases) {}
 
-    // To be called whenever a case starts, and starts again.
-    void begin(const Case& c);
+    void prepares(const Case& c) override;
+    void times(std::size_t cases, std::size_t slices) override;
+    void finished(const Result& result) override;
 
-    bool ReportContext(const Context&) override { return true; }
-    void ReportRuns(const std::vector<Run>& runs) override;
-    void Finalize() override;
+    // Takes the last line of the progress away.
+    void finish();
 
-  protected:
-    std::vector<Case> cases_;
+    const std::vector<Result>& results() const { return results_; }
 
   private:
-    std::size_t begun_ = 0;
-    std::string running_;
+    void show(const std::string& line);
+
+    std::size_t cases_, prepared_ = 0;
+    std::vector<Result> results_;
 };
 
-// For the default cases: shows the progress, then prints a table with an activation a row.
-class Table : public Progress {
-  public:
-    using Progress::Progress;
-
-    void ReportRuns(const std::vector<Run>& runs) override;
-    void Finalize() override;
-
-  private:
-    void print_header(std::ostream& out) const;
-    void print_row(std::ostream& out, hone_activation activation) const;
-    double peak(int threads) const;
-
-    std::map<std::string, Run> runs_;  // by the case's name
-};
+// A row for each result, under the words that the names of all have in common.
+void print_table(std::ostream& out, const std::vector<Result>& results);
 
 }  // namespace hone::bench

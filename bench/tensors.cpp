@@ -11,9 +11,9 @@ namespace hone::bench {
 namespace {
 
 template <class T>
-void fill_normal(Tensor<T>& tensor, std::mt19937_64& random) {
+void fill_normal(std::vector<T>& numbers, std::mt19937_64& random) {
     std::normal_distribution<T> normal;
-    for (T& x : tensor.data) x = normal(random);
+    for (T& x : numbers) x = normal(random);
 }
 
 // Heads [head, head + heads) and rows [row, row + rows) of every entry.
@@ -21,7 +21,7 @@ template <class W, class T>
 Tensor<W> cut_tensor(const Tensor<T>& t, std::int64_t head, std::int64_t heads, std::int64_t row,
                      std::int64_t rows) {
     if (t.data.empty()) return {};
-    Tensor<W> part(t.batch, heads, rows, t.dim, t.layout == Layout::packed ? Layout::row_major : t.layout);
+    Tensor<W> part(t.batch, heads, rows, t.dim, t.layout == Layout::bnhd ? Layout::row_major : t.layout);
     auto to = part.data.begin();
     for (std::int64_t b = 0; b < t.entries(); ++b)
         for (std::int64_t h = head; h < head + heads; ++h)
@@ -45,24 +45,34 @@ void cut_normaliser(const Inputs<T>& whole, const Part& part, std::int64_t row, 
                 if (!joint) continue;
                 W others = 0;
                 for (std::int64_t other = 0; other < whole.shape.query_heads; ++other)
-                    for (std::int64_t d = 0; other != h && d < whole.shape.dim; ++d)
+                    for (std::int64_t d = 0; other != h && d < whole.shape.value_dim; ++d)
                         others += W(whole.dout.row(b, other, i)[d]) * whole.o.row(b, other, i)[d];
                 result.dlse.push_back(-others);
             }
 }
 
-// The tensors of queries and of keys of a shape, filled with NaN.
+// The tensors of queries and of keys of a shape, with so many features, filled with NaN.
 template <class T>
-Tensor<T> empty_queries(const Shape& s, Layout layout = Layout::row_major) {
-    if (!s.options.ragged) return {s.batch, s.query_heads, s.queries, s.dim, layout};
-    const std::int64_t total = ragged_offsets(s.batch, s.queries).back();
-    return {1, s.query_heads, total, s.dim, Layout::packed};
+Tensor<T> empty_queries(const Shape& s, std::int64_t dim) {
+    if (s.options.ragged)
+        return {1, s.query_heads, ragged_offsets(s.batch, s.queries).back(), dim, Layout::bnhd};
+    return {s.batch, s.query_heads, s.queries, dim, s.options.bnhd ? Layout::bnhd : Layout::row_major};
 }
 template <class T>
-Tensor<T> empty_keys(const Shape& s) {
-    if (!s.options.ragged) return {s.batch, s.kv_heads, s.keys, s.dim};
-    const std::int64_t total = ragged_offsets(s.batch, s.keys).back();
-    return {1, s.kv_heads, total, s.dim, Layout::packed};
+Tensor<T> empty_keys(const Shape& s, std::int64_t dim) {
+    if (s.options.ragged) return {1, s.kv_heads, ragged_offsets(s.batch, s.keys).back(), dim, Layout::bnhd};
+    return {s.batch, s.kv_heads, s.keys, dim, s.options.bnhd ? Layout::bnhd : Layout::row_major};
+}
+// q and its gradient, which the batch may share.
+template <class T>
+Tensor<T> empty_q(const Shape& s) {
+    if (!s.options.single_location) return empty_queries<T>(s, s.key_dim);
+    return {s.batch, s.query_heads, s.queries, s.key_dim, Layout::one_entry};
+}
+
+// Heads that have a sink, or an lse.
+std::int64_t normalisers(const Shape& s, const hone_activation_info& activation) {
+    return activation.joint ? 1 : s.query_heads;
 }
 
 // Draws lengths, offsets and the mask, those that the shape has, and lets the inputs point at them.
@@ -104,7 +114,6 @@ void cut_visibility(const Inputs<T>& whole, const Part& part, const Entry& entry
 
 template <class T>
 Inputs<T> make_inputs(const Shape& s, hone_activation activation) {
-    const bool single_location = s.options.single_location;
     Inputs<T> inputs;
     inputs.shape = s;
     inputs.activation = describe(activation);
@@ -112,20 +121,19 @@ Inputs<T> make_inputs(const Shape& s, hone_activation activation) {
     add_drawn(inputs);
 
     std::mt19937_64 random(1);
-    inputs.q = empty_queries<T>(s, single_location ? Layout::one_entry : Layout::row_major);
-    inputs.k = empty_keys<T>(s);
-    inputs.dout = empty_queries<T>(s);
-    fill_normal(inputs.q, random);
-    fill_normal(inputs.k, random);
-    fill_normal(inputs.dout, random);
-    if (!single_location) {
-        inputs.v = empty_keys<T>(s);
-        fill_normal(inputs.v, random);
+    inputs.q = empty_q<T>(s);
+    inputs.k = empty_keys<T>(s, s.key_dim);
+    inputs.dout = empty_queries<T>(s, s.value_dim);
+    for (Tensor<T>* tensor : {&inputs.q, &inputs.k, &inputs.dout}) fill_normal(tensor->data, random);
+    if (!s.options.single_location) {
+        inputs.v = empty_keys<T>(s, s.value_dim);
+        fill_normal(inputs.v.data, random);
     }
+    if (s.options.sink) inputs.sink.resize(normalisers(s, inputs.activation));
+    fill_normal(inputs.sink, random);
     if (inputs.activation.normalised) {
         Outputs<T> outputs = make_outputs(inputs, Direction::forward);
-        const std::int64_t heads = inputs.activation.joint ? 1 : s.query_heads;
-        inputs.lse.resize(outputs.o.batch * heads * outputs.o.rows);
+        inputs.lse.resize(outputs.o.batch * normalisers(s, inputs.activation) * outputs.o.rows);
         hone_forward_args args = forward_args(inputs, outputs);
         args.lse = inputs.lse.data();
         check(hone_forward(&inputs.problem, &args));
@@ -147,7 +155,7 @@ Inputs<W> cut(const Inputs<T>& whole, Direction direction, const Part& part) {
     result.shape.kv_heads = part.kv_heads;
     result.shape.queries = part.queries;
     result.shape.keys = entry.keys;
-    result.shape.options.ragged = false;
+    result.shape.options.ragged = result.shape.options.bnhd = false;
     result.activation = whole.activation;
     result.problem = make_problem(result.shape, hone_activation(whole.problem.activation), HONE_FLOAT32);
     cut_visibility(whole, part, entry, result);
@@ -162,6 +170,12 @@ Inputs<W> cut(const Inputs<T>& whole, Direction direction, const Part& part) {
     result.q = queries(whole.q);
     result.k = keys(whole.k);
     result.v = keys(whole.v);
+    // Of the heads of a joint activation, backward takes each by itself; its own sink is none of theirs.
+    const bool all_heads = whole.activation.joint;
+    if (!whole.sink.empty() && !(all_heads && direction == Direction::backward)) {
+        const auto first = whole.sink.begin() + (all_heads ? 0 : part.kv_head * group);
+        result.sink.assign(first, first + (all_heads ? 1 : part.kv_heads * group));
+    }
     if (direction == Direction::backward) {
         result.dout = queries(whole.dout);
         result.o = queries(whole.o);
@@ -176,14 +190,15 @@ Outputs<T> make_outputs(const Inputs<T>& inputs, Direction direction) {
     const Shape& s = inputs.shape;
     Outputs<T> outputs;
     if (direction == Direction::forward) {
-        outputs.o = empty_queries<T>(s);
+        outputs.o = empty_queries<T>(s, s.value_dim);
         return outputs;
     }
-    outputs.dq = empty_queries<T>(s, inputs.q.layout);
+    outputs.dq = empty_q<T>(s);
     if (!s.options.single_location) {
-        outputs.dk = empty_keys<T>(s);
-        outputs.dv = empty_keys<T>(s);
+        outputs.dk = empty_keys<T>(s, s.key_dim);
+        outputs.dv = empty_keys<T>(s, s.value_dim);
     }
+    if (!inputs.sink.empty()) outputs.dsink = {1, std::ssize(inputs.sink), 1, 1};
     return outputs;
 }
 

@@ -17,7 +17,7 @@ namespace hone::bench {
 enum class Layout {
     row_major,
     one_entry,  // row-major; the batch is broadcast, and its one entry alone is there
-    packed,     // [rows, heads, dim]: one row of all entries, a batch of 1
+    bnhd,       // [batch, rows, heads, dim]; of a ragged batch one row of all entries, a batch of 1
 };
 
 template <class T>
@@ -38,7 +38,7 @@ struct Tensor {
     std::int64_t entries() const { return layout == Layout::one_entry ? 1 : batch; }
 
     const T* row(std::int64_t b, std::int64_t h, std::int64_t i) const {
-        if (layout == Layout::packed) return data.data() + (i * heads + h) * dim;
+        if (layout == Layout::bnhd) return data.data() + ((b * rows + i) * heads + h) * dim;
         return data.data() + ((b * heads + h) * rows + i) * dim;
     }
 
@@ -56,7 +56,7 @@ struct Tensor {
 
   private:
     hone_tensor view() const {
-        if (layout == Layout::packed) return hone_bnhd(nullptr, heads, rows, dim);
+        if (layout == Layout::bnhd) return hone_bnhd(nullptr, heads, rows, dim);
         hone_tensor t = hone_bhnd(nullptr, heads, rows, dim);
         if (layout == Layout::one_entry) t.batch_stride = 0;
         return t;
@@ -76,7 +76,7 @@ struct Inputs {
     hone_activation_info activation;
     hone_problem problem;
     Tensor<T> q, k, v, dout, o;
-    std::vector<T> lse, dlse;
+    std::vector<T> lse, dlse, sink;      // sink is empty where there is none
     std::shared_ptr<const Drawn> drawn;  // a part has the whole's
     hone_const_scores mask = {};
 
@@ -86,11 +86,11 @@ struct Inputs {
 // Of the direction's outputs, those that the case asks for.
 template <class T>
 struct Outputs {
-    Tensor<T> o, dq, dk, dv;
+    Tensor<T> o, dq, dk, dv, dsink;  // dsink is [1, heads, 1, 1]
 };
 
-// q, k, v and dout are N(0, 1) from a fixed seed; parameters have their defaults; o and lse are what
-// hone_forward() of the active ISA gives. Throws Error where that fails.
+// q, k, v, dout and sinks are N(0, 1) from a fixed seed; other parameters have their defaults; o and lse are
+// what hone_forward() of the active ISA gives. Throws Error where that fails.
 template <class T>
 Inputs<T> make_inputs(const Shape& shape, hone_activation activation);
 
@@ -111,6 +111,7 @@ hone_forward_args forward_args(const Inputs<T>& inputs, Outputs<T>& outputs) {
     args.v = inputs.values();
     args.o = outputs.o.output();
     args.mask = inputs.mask;
+    if (!inputs.sink.empty()) args.sink = inputs.sink.data();
     return args;
 }
 
@@ -131,6 +132,8 @@ hone_backward_args backward_args(const Inputs<T>& inputs, Outputs<T>& outputs) {
     args.dk = outputs.dk.output();
     args.dv = outputs.dv.output();
     args.mask = inputs.mask;
+    if (!inputs.sink.empty()) args.sink = inputs.sink.data();
+    if (!outputs.dsink.data.empty()) args.dsink = outputs.dsink.data.data();
     return args;
 }
 

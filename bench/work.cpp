@@ -80,15 +80,17 @@ double flops(const Shape& s, Direction direction) {
 }
 
 double flops(const Shape& s, Direction direction, const Part& part) {
-    const int backward_products = s.options.single_location ? 3 : 5;
-    const int products = direction == Direction::forward ? 2 : backward_products;
+    // Features over all products: q k^T and p v; q k^T again, dout v^T, then ds k, ds^T q and p^T dout.
+    const std::int64_t backward_dims =
+        s.options.single_location ? 2 * s.key_dim + s.value_dim : 3 * s.key_dim + 2 * s.value_dim;
+    const std::int64_t dims = direction == Direction::forward ? s.key_dim + s.value_dim : backward_dims;
     const std::vector<Entry> all = entries(s);
     double sum = 0;
     for (std::int64_t b = 0; b < s.batch; ++b)
         if (part.entry == Part::whole_batch || part.entry == b)
             sum += pairs(s.options, all[b], part.query, part.query + part.queries, seen);
     const std::int64_t heads = part.kv_heads * (s.query_heads / s.kv_heads);
-    return 2.0 * products * heads * s.dim * sum;
+    return 2.0 * heads * dims * sum;
 }
 
 double bytes(const Case& c) {
@@ -101,15 +103,15 @@ double bytes(const Case& c) {
         keys += keys_read(s.options, entry);
         all_keys += s.options.ragged ? entry.keys : s.keys;
     }
-    const int tensors = single_location ? 1 : 2;       // k and v, or one that is both
-    const double o = queries * s.query_heads * s.dim;  // and dout
-    const double q = single_location ? o / s.batch : o;
-    const double lse = queries * (activation.joint ? 1 : s.query_heads);
-    double elements = q + tensors * keys * s.kv_heads * s.dim + o;
+    const double q = queries / (single_location ? s.batch : 1) * s.query_heads * s.key_dim;
+    const double o = queries * s.query_heads * s.value_dim;
+    const double kv_features = s.kv_heads * (s.key_dim + (single_location ? 0 : s.value_dim));
+    double elements = q + keys * kv_features + o;
     if (c.direction == Direction::backward) {
-        elements += q;                                                              // dq
-        if (!single_location) elements += tensors * all_keys * s.kv_heads * s.dim;  // dk, dv
-        if (activation.normalised) elements += o + lse;
+        elements += q;                                             // dq, beside dout for o
+        if (!single_location) elements += all_keys * kv_features;  // dk, dv
+        if (activation.normalised)
+            elements += o + queries * (activation.joint ? 1 : s.query_heads);  // o, lse
     }
     const Entry largest = {s.queries, s.keys};
     const double mask = s.options.has_mask() ? pairs(s.options, largest, 0, s.queries, in_sight) : 0;

@@ -29,8 +29,9 @@ struct Part {
 Entry entry_of(const Shape& shape, const Part& part);
 
 // The floating point operations of the products that the outputs need, a multiply-add being two: forward
-// 4 Hq D and backward 10 Hq D, or 6 Hq D where dq alone is asked for, for each (query, key) pair that
-// causality, the window, documents and lengths leave; keys that are hidden by themselves count.
+// 2 Hq (Dk + Dv) and backward 2 Hq (3 Dk + 2 Dv), or 2 Hq (2 Dk + Dv) where dq alone is asked for, for each
+// (query, key) pair that causality, the window, documents and lengths leave; keys that are hidden by
+// themselves count.
 double flops(const Shape& shape, Direction direction);
 double flops(const Shape& shape, Direction direction, const Part& part);
 

@@ -97,5 +97,8 @@ def _check(text, case, activations, isas):
     ):
         if word not in known:
             raise BadChoice(f"'{text}': '{word}' should be {kind}, one of {', '.join(known)}")
+    for word in ("dv", "sink"):
+        if getattr(case, word):
+            raise BadChoice(f"'{text}': the gate does not time {word}")
     if case.h % case.kv:
         raise BadChoice(f"'{text}': kv{case.kv} should divide h{case.h}")

@@ -62,7 +62,8 @@ class Side:
         adapter.gate_difference.restype = ctypes.c_double
         self.activations = self._words(adapter.gate_activations)
         self.isas = self._words(adapter.gate_isas)
-        self.words = adapter.gate_words().decode().split()
+        # Where tensors lie is in their strides, which every version has.
+        self.words = [*adapter.gate_words().decode().split(), "bnhd"]
 
     def open(self, gate_case):
         return Call(self.adapter, self.adapter.gate_open(self._path, gate_case))
@@ -109,15 +110,15 @@ class Memory:
 
 
 class Tensor:
-    """Row-major [batch, heads, rows, dim]; one entry where an axis is shared. Packed: [rows, heads, dim]."""
+    """Row-major [batch, heads, rows, dim] or, bnhd, [batch, rows, heads, dim]; one entry where an axis is shared."""
 
-    def __init__(self, dtype, shape, shared=(), packed=False):
+    def __init__(self, dtype, shape, shared=(), bnhd=False):
         axes = ("batch", "heads", "rows")
         *extents, dim = (1 if axis in shared else n for axis, n in zip([*axes, "dim"], shape))
         self.dtype, self.count = dtype.encode(), math.prod(extents) * dim
         self.memory = Memory(self.count * BYTES[dtype])
         _, heads, rows = extents
-        strides = (0, dim, heads * dim) if packed else (heads * rows * dim, rows * dim, dim)
+        strides = (heads * rows * dim, *((dim, heads * dim) if bnhd else (rows * dim, dim)))
         self.view = View(self.memory.address, *(0 if axis in shared else n for axis, n in zip(axes, strides)))
 
     def spoil(self):
@@ -154,7 +155,7 @@ class Tensors:
         self.case, self.side = case, side
         self.visible = Visible(case, side.adapter)
         shapes = self._shapes(case, self.visible.total)
-        self.all = {name: Tensor(case.dtype, *shape, packed=case.ragged) for name, shape in shapes.items()}
+        self.all = {name: Tensor(case.dtype, *shape, bnhd=case.bnhd or case.ragged) for name, shape in shapes.items()}
         self.lse = Memory(case.h * (self.visible.total or case.b * case.q) * BYTES[case.dtype])
 
     @staticmethod

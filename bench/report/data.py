@@ -1,4 +1,4 @@
-"""data.py: hone-bench's JSON as rows, one for each case, with the spread of its repetitions."""
+"""data.py: hone-bench's JSON as rows, one for each case, with the spread of its slices."""
 
 import json
 import pathlib
@@ -12,14 +12,15 @@ SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Row:
-    """One case, whose parts are attributes, and what each repetition measured."""
+    """One case, whose parts are attributes, and what each slice measured."""
 
     def __init__(self, case):
         vars(self).update(vars(case))
         self.work, self.variant = case.work, case.variant
-        self.values = {}
+        self.values, self.place = {}, ""
 
     def add(self, run):
+        self.place = run.get("label", "")  # where the data of a call fits: in L2, in memory
         run = {key: value for key, value in run.items() if isinstance(value, (int, float))} | {
             "seconds": run["real_time"] * SECONDS[run["time_unit"]]
         }
@@ -27,11 +28,15 @@ class Row:
             self.values.setdefault(key, []).append(value)
 
     def __getitem__(self, key):
-        """The median over the repetitions."""
+        """The median over the slices."""
         return statistics.median(self.values[key])
 
     def range(self, key):
-        return min(self.values[key]), max(self.values[key])
+        """The quartiles of the slices."""
+        if len(self.values[key]) == 1:
+            return self[key], self[key]
+        low, _, high = statistics.quantiles(self.values[key], n=4, method="inclusive")
+        return low, high
 
     @property
     def shape(self):
@@ -44,11 +49,13 @@ class Row:
             return "single-location model"
         if self.k == 1:
             return "fixed cost"
-        return "decode" if self.q == 1 else self.direction
+        if self.q == 1:
+            return "decode" if self.place in ("", "in memory") else "decode from a cache"
+        return self.direction
 
 
 class Report:
-    """All rows of the ISA that the report is about, the context, and the peers' rows where there are some."""
+    """All rows, the context, and the peers' rows where there are some."""
 
     def __init__(self, path, peers=None):
         document = json.loads(path.read_text())
@@ -56,8 +63,7 @@ class Report:
         rows = {}
         for run in document["benchmarks"]:
             case = case_name.find(run["name"])
-            wanted = case and case.isa == self.context.get("isa", case.isa)
-            if not wanted or run.get("run_type", "iteration") != "iteration" or run.get("error_occurred"):
+            if not case or run.get("run_type", "iteration") != "iteration" or run.get("error_occurred"):
                 continue
             rows.setdefault(case.name, Row(case)).add(run)
         self.rows = list(rows.values())
@@ -87,31 +93,32 @@ class Report:
         return sorted({row.threads for row in self.rows})
 
     @property
-    def repetitions(self):
-        return max(len(row.values["seconds"]) for row in self.rows)
+    def isas(self):
+        return list(dict.fromkeys(row.isa for row in self.rows))
+
+    @property
+    def slices(self):
+        """The fewest and the most of a case."""
+        counts = [len(row.values["seconds"]) for row in self.rows]
+        return min(counts), max(counts)
+
+    @property
+    def clock(self):
+        """Cycles per second: the median of the cases."""
+        return statistics.median(row["clock"] for row in self.rows)
+
+    def peak_per_cycle(self, threads, dtype="f32"):
+        """Operations per cycle of one core, beside so many threads: the median of the cases; 0 where there is none."""
+        beside = [row["peak_flop_per_cycle"] for row in self.select(threads=threads, dtype=dtype)]
+        return statistics.median(beside) if beside else 0
 
     def peak(self, threads, dtype="f32"):
-        """Operations per second: the most that was measured, beside a case or at the start."""
-        beside = [
-            flops / share
-            for row in self.select(threads=threads, dtype=dtype)
-            for flops, share in zip(row.values["flops"], row.values["peak_share"])
-        ]
-        return max(
-            beside
-            + [float(self.context.get(f"peak_flops/{dtype}/{self.context['isa']}/threads:{threads}", 0))]
-        )
+        """The same in operations per second of all cores."""
+        return self.peak_per_cycle(threads, dtype) * self.clock * threads
 
     def bandwidth(self, threads):
-        """Bytes per second: the most that was measured, beside a case or at the start."""
-        beside = [
-            size / seconds / share
-            for row in self.select(threads=threads)
-            for size, seconds, share in zip(
-                row.values["bytes"], row.values["seconds"], row.values["bandwidth_share"]
-            )
-        ]
-        return max(beside + [float(self.context.get(f"read_bandwidth/threads:{threads}", 0))])
+        """Bytes per second that can be read from memory: the median of the cases."""
+        return statistics.median(row["bandwidth"] / row["bandwidth_share"] for row in self.select(threads=threads))
 
     def activation_shape(self):
         """The shape that the most activations ran at, in float32; None where there is one activation only."""

@@ -73,6 +73,14 @@ def slowest(report, shape):
     return min(speeds) / 1e9
 
 
+def per_cycle(axes, report):
+    """A second axis, on top: the same speeds over the clock."""
+    clock = report.clock / 1e9
+    top = axes.secondary_xaxis("top", functions=(lambda x: x / clock, lambda x: x * clock))
+    logarithmic(top.xaxis, *(x / clock for x in axes.get_xlim()))
+    top.set_xlabel(f"FLOP/cycle (at {clock:.2f} GHz)")
+
+
 def activations(report):
     shape = report.activation_shape()
     if not shape:
@@ -99,6 +107,7 @@ def activations(report):
             )
         logarithmic(axes.xaxis, 0.7 * slowest(report, shape), 1.2 * report.peak(counts[-1]) / 1e9)
         axes.set(title=direction, xlabel="speed (GFLOP/s)")
+        per_cycle(axes, report)
         list_rows(axes, [words(name) for name in names])
     legend(room, panels, 3)
     times = [row["speedup"] for row in report.select(dtype="f32", shape=shape, threads=1)]
@@ -109,8 +118,8 @@ def activations(report):
         "Dot charts, forward and backward, with a line for each activation: speed in GFLOP/s, logarithmic, "
         f"of hone on {' and '.join(threads(n) for n in counts)}, of the naive reference"
         + (f" and of {', '.join(peers)}." if peers else "."),
-        f"float32, {dims(shape)}. Open dots aside, all is on one thread. Medians; a bar through a dot goes "
-        "from the least to the most of the repetitions. "
+        f"float32, {dims(shape)}. Open dots aside, all is on one thread. Medians; a bar through a dot is "
+        "between the quartiles of the slices. Operations per cycle are those of all threads together. "
         + (
             "The peers ran the same shape in another run; the table below has the ratios, side by side."
             if peers
@@ -121,7 +130,7 @@ def activations(report):
 
 def workload(row):
     """What a line of the thread chart says."""
-    if row.kind == "decode":
+    if row.kind.startswith("decode"):
         return f"decode, B {row.b}, Hq {row.h}, Hkv {row.kv}"
     if row.kind == "single-location model":
         return f"{row.kind}, {row.direction}"
@@ -186,8 +195,7 @@ def scaling(report):
         title,
         f"Dot chart with {len(base)} workloads: how many times as fast they are as on one thread, for "
         f"{', '.join(threads(n) for n in counts[1:])}.",
-        "Softmax in float32. Medians; bars go from the slowest repetition over the fastest to the fastest "
-        "over the slowest. Decode has one query per head, 16384 keys and D = 128, and does little for each "
+        "Softmax in float32. Medians; bars are between the quartiles of the slices, of one over the other. Decode has one query per head, 16384 keys and D = 128, and does little for each "
         f"byte: it can scale as the read bandwidth does, which is {report.bandwidth(1) / 1e9:.0f} GB/s on "
         f"one thread and {report.bandwidth(counts[-1]) / 1e9:.0f} on {counts[-1]}.",
     )

@@ -4,7 +4,7 @@ from style import GREEN, KINDS, ORANGE, Picture, figure, legend, plain_numbers, 
 
 
 def draw(axes, rows, x, label, color, marker, line, face=None):
-    """Shares of the peak, medians, with whiskers over the repetitions."""
+    """Shares of the peak, medians, with whiskers over the slices."""
     rows = sorted(rows, key=lambda row: getattr(row, x))
     if not rows:
         return
@@ -26,10 +26,10 @@ def draw(axes, rows, x, label, color, marker, line, face=None):
 def finish(drawn, axes, room, report, columns):
     axes.set_ylim(0, 100)
     axes.set_ylabel("share of the FMA peak (%)")
-    peak = report.peak(1) / 1e9
+    peak = report.peak_per_cycle(1)
     if peak:
         right = axes.secondary_yaxis("right", functions=(lambda y: y * peak / 100, lambda y: y * 100 / peak))
-        right.set_ylabel("speed in float32 (GFLOP/s)")
+        right.set_ylabel(f"float32: FLOP/cycle (at {report.clock / 1e9:.2f} GHz)")
     legend(room, [axes], columns)
 
 
@@ -62,7 +62,7 @@ def by_length(report):
         "Line chart: share of the FMA peak against the number of queries and keys from "
         f"{lengths[0]} to {lengths[-1]}, forward and backward, with and without a causal mask.",
         "Softmax in float32, D = 64, one thread. Lengths that are no power of two lie between the ticks. "
-        "Causal cases count half of the operations. Whiskers go from the least to the most repetition.",
+        "Causal cases count half of the operations. Whiskers are between the quartiles of the slices.",
     )
 
 
@@ -94,5 +94,5 @@ def by_dimension(report):
         f"Line chart: share of the FMA peak against the head dimension, {', '.join(map(str, dims))}, forward "
         "and backward, in float32 and in double.",
         f"Softmax, B {size[0]}, H {size[1]}, N {size[2]}, one thread. The share in double is of the peak in "
-        "double; the right axis is for float32. Whiskers go from the least to the most of the repetitions.",
+        "double; the right axis is for float32. Whiskers are between the quartiles of the slices.",
     )

@@ -32,17 +32,23 @@ def machine(report):
         ("caches", caches),
         ("operating system", context.get("operating_system")),
         ("compiler", context.get("compiler")),
-        ("hone", f"{context.get('hone_version')}, {context.get('isa')}"),
+        ("xsimd", context.get("xsimd")),
+        ("hone", f"{context.get('hone_version')} ({context.get('revision')}), {', '.join(report.isas)}"),
+        ("threads pinned", context.get("pinned")),
+        ("SMT; NUMA nodes", f"{context.get('smt')}; {context.get('numa_nodes')}"),
+        ("governor", context.get("governor")),
+        ("huge pages", context.get("huge_pages")),
+        ("clock", f"{report.clock / 1e9:.2f} GHz"),
+        ("time that the host took", f"{100 * float(context.get('stolen_time', 0)):.1f}%"),
         ("measured on", context.get("date")),
         ("load average at the start", ", ".join(f"{x:.2f}" for x in context.get("load_avg", []))),
-        ("repetitions of each case", report.repetitions),
+        ("slices of each case", " to ".join(str(n) for n in sorted(set(report.slices)))),
     ]
     for n in report.threads:
-        listed.append((f"FMA peak in float32, {threads(n)}", f"{report.peak(n) / 1e9:.0f} GFLOP/s"))
-        if report.peak(n, "f64"):
-            listed.append(
-                (f"FMA peak in float64, {threads(n)}", f"{report.peak(n, 'f64') / 1e9:.0f} GFLOP/s")
-            )
+        for dtype, name in (("f32", "float32"), ("f64", "float64")):
+            if peak := report.peak(n, dtype):
+                per_cycle = f"{report.peak_per_cycle(n, dtype):.1f} FLOP/cycle and core"
+                listed.append((f"FMA peak in {name}, {threads(n)}", f"{peak / 1e9:.0f} GFLOP/s, {per_cycle}"))
         listed.append((f"read bandwidth, {threads(n)}", f"{report.bandwidth(n) / 1e9:.1f} GB/s"))
     return [(what, value) for what, value in listed if value not in (None, "")]
 
@@ -76,10 +82,12 @@ def all_cases(report):
             "threads",
             "ms",
             "GFLOP/s",
+            "FLOP/cycle",
             "peak",
             "bandwidth",
             "bound",
             "naive",
+            "data",
             "error",
         )
     ]
@@ -93,14 +101,16 @@ def all_cases(report):
                 row.threads,
                 f"{1e3 * row['seconds']:.4g}",
                 f"{row['flops'] / 1e9:.1f}",
+                f"{row['flop_per_cycle']:.1f}",
                 f"{100 * row['peak_share']:.0f}%",
                 f"{100 * row['bandwidth_share']:.0f}%",
                 f"{100 * row['roofline_share']:.0f}%",
                 f"{row['speedup']:.1f}×",
+                row.place,
                 f"{row['max_error']:.1e}",
             )
         )
-    return table(rows, range(4, 12))
+    return table(rows, {*range(4, 12), 13})
 
 
 def peers(report):
@@ -138,7 +148,6 @@ def page(report, headlines, pictures):
         compared = (
             f'<h2>Against peers</h2>\n<p>{versions(report)}</p>\n<div class="wide">{peers(report)}</div>\n'
         )
-    times = "1 repetition" if report.repetitions == 1 else f"{report.repetitions} repetitions"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -147,17 +156,18 @@ def page(report, headlines, pictures):
 <body>
 <h1>hone: benchmark report</h1>
 <p>Attention on the CPU, forward and backward: how fast and how exact on this machine.
-Each figure is the median of {times}. The peak that it is a share of is measured just before
-and just after it, and so is the read bandwidth where memory could be what bounds it: a machine that others
-use too slows both.</p>
+Each figure is the median of slices of some 50 ms, taken in turns with other cases until the median is known
+to 2.5%. The clock, the peak that it is a share of and, where memory could be what bounds it, the read
+bandwidth are measured beside each slice: a machine that others use too slows both.</p>
 <h2>The machine</h2>
 {table([("what", "value"), *machine(report)])}
 <h2>The main figures</h2>
-{table([("what", "value", "least to most"), *headlines], (1, 2))}
+{table([("what", "value", "between quartiles"), *headlines], (1, 2))}
 {figures}
 {compared}<details><summary>Every case</summary>
-<p>peak: share of the FMA peak; bandwidth: of the read bandwidth; bound: of what the two allow together;
-naive: times as fast as the naive reference on one thread.</p>
+<p>FLOP/cycle: of one core; peak: share of the FMA peak; bandwidth: of the read bandwidth; bound: of what the two
+allow together; naive: times as fast as the naive reference on one thread; data: where all that a call uses
+fits.</p>
 <div class="wide">{all_cases(report)}</div></details>
 </body>
 </html>

@@ -1,4 +1,4 @@
-"""roofline.py: every kernel a dot under the two roofs, the FMA peak and the read bandwidth."""
+"""roofline.py: every kernel a dot under the two roofs, the FMA peak and the read bandwidth, per cycle of one core."""
 
 import numpy
 
@@ -7,26 +7,31 @@ from style import GREY, KINDS, NAIVE, Picture, figure, legend, logarithmic, thre
 
 def intensity(row):
     """Operations for each byte that the call cannot do without."""
-    return row["flops"] * row["seconds"] / row["bytes"]
+    return row["flop_per_cycle"] / row["bytes_per_cycle"]
 
 
-def note(axes, text, x, speed, offset):
-    axes.annotate(text, (x, speed / 1e9), offset, textcoords="offset points", ha="right", fontsize=9.5)
+def bytes_per_cycle(report, count):
+    """What one of so many cores reads from memory."""
+    return report.bandwidth(count) / (count * report.clock)
+
+
+def note(axes, text, x, y, offset):
+    axes.annotate(text, (x, y), offset, textcoords="offset points", ha="right", fontsize=9.5)
 
 
 def draw_roofs(axes, report, count, span):
-    bandwidth = report.bandwidth(count)
+    bandwidth = bytes_per_cycle(report, count)
     for dtype, line in (("f32", "-"), ("f64", "--")):
-        peak = report.peak(count, dtype)
-        if not report.select(dtype=dtype, threads=count) or not peak:
+        peak = report.peak_per_cycle(count, dtype)
+        if not peak:
             continue
-        axes.plot(span, numpy.minimum(peak, span * bandwidth) / 1e9, line, color=GREY, linewidth=1.5)
+        axes.plot(span, numpy.minimum(peak, span * bandwidth), line, color=GREY, linewidth=1.5)
         if dtype == "f64":
-            note(axes, f"{peak / 1e9:.0f} in double", peak / bandwidth, peak, (-7, -4))
+            note(axes, f"{peak:.0f} in double", peak / bandwidth, peak, (-7, -4))
         else:
-            note(axes, f"{peak / 1e9:.0f} GFLOP/s", span[-1], peak, (0, 4))
-    middle = numpy.sqrt(span[0] * report.peak(count) / bandwidth)
-    note(axes, f"{bandwidth / 1e9:.0f} GB/s", middle, middle * bandwidth, (-6, 0))
+            note(axes, f"{peak:.0f}: {report.peak(count) / 1e9:.0f} GFLOP/s", span[-1], peak, (0, 4))
+    middle = numpy.sqrt(span[0] * report.peak_per_cycle(count) / bandwidth)
+    note(axes, f"{report.bandwidth(count) / 1e9:.0f} GB/s", middle, middle * bandwidth, (-6, 0))
 
 
 def draw_dots(axes, rows):
@@ -35,7 +40,7 @@ def draw_dots(axes, rows):
             chosen = [row for row in rows if row.kind == kind and row.dtype == dtype]
             axes.plot(
                 [intensity(row) for row in chosen],
-                [row["flops"] / 1e9 for row in chosen],
+                [row["flop_per_cycle"] for row in chosen],
                 linestyle="none",
                 marker=marker,
                 color=color,
@@ -49,7 +54,7 @@ def draw_dots(axes, rows):
 def draw_naive(axes, rows):
     axes.plot(
         [intensity(row) for row in rows],
-        [row["flops"] / row["speedup"] / 1e9 for row in rows],
+        [row["flop_per_cycle"] / row["speedup"] for row in rows],
         linestyle="none",
         marker=NAIVE[1],
         color=NAIVE[0],
@@ -58,13 +63,17 @@ def draw_naive(axes, rows):
     )
 
 
+def under_roof(report, row):
+    """The dot over the flat roof above it."""
+    return row["flop_per_cycle"] / report.peak_per_cycle(row.threads, row.dtype)
+
+
 def roofline(report):
     counts = sorted({report.threads[0], report.threads[-1]})
     shown = [row for row in report.rows if row.kind in KINDS and row.threads in counts]
     if not shown:
         return None
     work = [intensity(row) for row in shown]
-    speeds = [row["flops"] / 1e9 for row in shown]
     span = numpy.geomspace(min(work) / 2, max(work) * 2, 200)
     drawn, panels, room = figure(5.2, len(counts), legend=0.65)
     for axes, count in zip(panels, counts):
@@ -74,21 +83,23 @@ def roofline(report):
         if count == 1:
             draw_naive(axes, rows)
         logarithmic(axes.xaxis, span[0] / 4, span[-1] * 1.3, steps=(1,))
-        logarithmic(axes.yaxis, min(speeds) / 2, 1.6 * report.peak(counts[-1]) / 1e9)
+        least = min(row["flop_per_cycle"] for row in shown)
+        logarithmic(axes.yaxis, least / 2, 1.6 * max(report.peak_per_cycle(n) for n in counts))
         axes.set(title=threads(count), xlabel="operations per byte (FLOP/B)")
-    panels[0].set_ylabel("speed (GFLOP/s)")
+    panels[0].set_ylabel("speed of one core (FLOP/cycle)")
     legend(room, panels, 4)
-    best = max(shown, key=lambda row: row["peak_share"])
-    title = f"The best kernel reaches {100 * best['peak_share']:.0f}% of the machine's FMA peak"
+    best = max(under_roof(report, row) for row in shown)
     return Picture(
         "roofline",
         drawn,
-        title,
-        f"Rooflines for {' and '.join(threads(n) for n in counts)}: speed in GFLOP/s against operations per "
-        f"byte, both logarithmic, with {len(shown)} dots under a slanted roof, the read bandwidth, and a "
-        "flat one, the FMA peak.",
-        "Each dot is one case: its operations per second against its operations per byte that it cannot do "
-        "without (each input read once, each output written once). The roofs are the largest FMA peak and "
-        "read bandwidth that were measured in the same process. A dot may lie above the slanted roof where "
-        "caches hold what it reads; one that writes much lies below, since a store costs more than a load.",
+        f"The best kernel reaches {100 * best:.0f}% of the machine's FMA peak",
+        f"Rooflines for {' and '.join(threads(n) for n in counts)}: operations per cycle of one core against "
+        f"operations per byte, both logarithmic, with {len(shown)} dots under a slanted roof, the read "
+        "bandwidth, and a flat one, the FMA peak.",
+        "Each dot is one case: its operations per cycle of one core against its operations per byte that it "
+        "cannot do without (each input read once, each output written once). The roofs are the medians of "
+        "the FMA peak and of the read bandwidth, measured beside every case, and the title is a dot over the "
+        f"flat roof above it. The clock ran at {report.clock / 1e9:.2f} GHz. The slanted roof is that of "
+        "memory: decoding from a cache may lie above it; what writes much lies below, since a store costs "
+        "more than a load.",
     )

@@ -14,6 +14,7 @@ KINDS = {
     "forward": (BLUE, "o"),
     "backward": (VERMILLION, "s"),
     "decode": (GREEN, "^"),
+    "decode from a cache": (SKY, "v"),
     "single-location model": (PURPLE, "D"),
 }
 NAIVE = (GREY, "x")
@@ -97,7 +98,7 @@ def logarithmic(axis, least, most, steps=(1, 2, 5)):
 
 
 def whiskers(axes, x, y, low, high, horizontal, color):
-    """From the least to the most of the repetitions."""
+    """From one quartile of the slices to the other."""
     draw = axes.hlines if horizontal else axes.vlines
     draw(y if horizontal else x, low, high, color=color, linewidth=1.4, alpha=0.7, zorder=1)
 

@@ -1,0 +1,223 @@
+// turns.cpp: groups of cases whose data fits in memory, and rounds over each group.
+#include "turns.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <random>
+
+#include "format.hpp"
+#include "machine.hpp"
+#include "measure.hpp"
+
+namespace hone::bench {
+namespace {
+
+using Run = Result::Run;
+
+double seconds_per_call(const Run& run) {
+    return run.real_accumulated_time / static_cast<double>(run.iterations);
+}
+
+std::vector<double> values(const std::vector<Run>& slices, const std::string& counter) {
+    std::vector<double> all;
+    for (const Run& run : slices) all.push_back(run.counters.at(counter));
+    return all;
+}
+
+// A case while it is timed.
+struct Entry {
+    Result result;
+    std::unique_ptr<Timed> timed;
+    benchmark::IterationCount calls = 1;  // of a slice
+    double seconds = 0;                   // of its slices
+    bool repeated = false;
+
+    bool is_settled(const Settings& settings) const {
+        const int slices = static_cast<int>(result.slices.size());
+        if (!result.error.empty()) return true;
+        if (slices < settings.least_slices) return false;
+        return slices >= settings.most_slices || seconds >= settings.case_seconds ||
+               result.seconds().cv_of_median < kSettled;
+    }
+};
+
+void prepare(Entry& entry, Preparation& preparation, const Settings& settings) {
+    try {
+        entry.timed = preparation.prepare(entry.result.c);
+        entry.calls =
+            std::max<std::int64_t>(1, std::llround(settings.slice_seconds / entry.timed->seconds()));
+    } catch (const std::exception& error) {
+        entry.result.error = error.what();
+    }
+}
+
+// Takes what Google Benchmark measured: one slice of one case.
+class Collector : public benchmark::BenchmarkReporter {
+  public:
+    explicit Collector(std::vector<Entry*> entries) : entries_(std::move(entries)) {}
+
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            Entry& entry = *entries_[next_++];
+            if (run.error_occurred)
+                entry.result.error = run.error_message;
+            else
+                entry.result.slices.push_back(run), entry.seconds += run.real_accumulated_time;
+        }
+    }
+
+  private:
+    std::vector<Entry*> entries_;
+    std::size_t next_ = 0;
+};
+
+// A slice of each.
+void run_round(const std::vector<Entry*>& entries) {
+    for (Entry* entry : entries)
+        benchmark::RegisterBenchmark(entry->result.c.name().c_str(),
+                                     [entry](benchmark::State& state) {
+                                         try {
+                                             entry->timed->slice(state);
+                                         } catch (const std::exception& error) {
+                                             state.SkipWithError(error.what());
+                                         }
+                                     })
+            ->Iterations(entry->calls)
+            ->UseRealTime()
+            ->MeasureProcessCPUTime()
+            ->Unit(benchmark::kMillisecond);
+    Collector collector(entries);
+    benchmark::RunSpecifiedBenchmarks(&collector, "all");
+    benchmark::ClearRegisteredBenchmarks();
+}
+
+// Those that are to be timed on. One that is settled but for its clock starts again, once.
+std::vector<Entry*> unsettled(std::vector<Entry>& group, const Settings& settings) {
+    std::vector<Entry*> left;
+    for (Entry& entry : group) {
+        if (entry.is_settled(settings)) {
+            if (!entry.result.error.empty() || !entry.result.clock_moved() || entry.repeated) continue;
+            entry.repeated = true;
+            entry.seconds = 0;
+            entry.result.slices.clear();
+        }
+        left.push_back(&entry);
+    }
+    return left;
+}
+
+void measure_group(std::vector<Entry>& group, const Settings& settings, Observer& observer) {
+    std::mt19937 random(1);
+    std::size_t slices = 0;
+    for (std::vector<Entry*> left; !(left = unsettled(group, settings)).empty(); ++slices) {
+        observer.times(left.size(), slices);
+        std::ranges::shuffle(left, random);
+        run_round(left);
+    }
+    for (Entry& entry : group) {
+        if (entry.result.error.empty()) {
+            const double error = entry.timed->max_error();
+            for (Run& run : entry.result.slices) run.counters["max_error"] = error;
+        }
+        observer.finished(entry.result);
+    }
+    group.clear();
+}
+
+// What is the same in every run of a case. Google Benchmark's name says how it measured, too.
+Run labelled(Run run, const Result& result) {
+    run.run_name = {};
+    run.run_name.function_name = result.c.name();
+    run.repetitions = static_cast<std::int64_t>(result.slices.size());
+    run.report_label = place_of(result.working_set(), result.c.threads);
+    run.statistics = nullptr;  // the registered benchmark is gone
+    return run;
+}
+
+// An aggregate of all slices: of its time, and of each counter.
+template <class Statistic>
+Run aggregate(const Result& result, const char* name, benchmark::StatisticUnit unit, Statistic statistic) {
+    const Run& first = result.slices.front();
+    Run run = labelled(first, result);
+    run.run_type = Run::RT_Aggregate;
+    run.aggregate_name = name;
+    run.aggregate_unit = unit;
+    run.iterations = run.repetitions;
+    std::vector<double> real, cpu;
+    for (const Run& slice : result.slices) {
+        real.push_back(seconds_per_call(slice));
+        cpu.push_back(slice.cpu_accumulated_time / static_cast<double>(slice.iterations));
+    }
+    // A reporter divides by the iterations, but where the unit is a percentage.
+    const double calls = unit == benchmark::kTime ? static_cast<double>(run.iterations) : 1;
+    run.real_accumulated_time = statistic(real) * calls;
+    run.cpu_accumulated_time = statistic(cpu) * calls;
+    for (auto& [counter, value] : run.counters) value = statistic(values(result.slices, counter));
+    return run;
+}
+
+}  // namespace
+
+Summary Result::seconds() const {
+    std::vector<double> all;
+    for (const Run& run : slices) all.push_back(seconds_per_call(run));
+    return Summary(all);
+}
+
+double Result::median(const std::string& counter) const {
+    return bench::median(values(slices, counter));
+}
+
+bool Result::is_noisy() const {
+    const Summary s = seconds();
+    return s.cv_of_median >= kSettled || s.minimum < kUndisturbed * s.median ||
+           median("on_cpu") < kUndisturbed;
+}
+
+bool Result::clock_moved() const {
+    const std::vector<double> clocks = values(slices, "clock");
+    const auto [slowest, fastest] = std::ranges::minmax(clocks);
+    return fastest > (1 + kClockMoved) * slowest || median("clock_moved") > kClockMoved;
+}
+
+double Result::working_set() const {
+    return slices.front().counters.at("working_set");
+}
+
+std::vector<Run> Result::runs() const {
+    std::vector<Run> all;
+    for (const Run& slice : slices) {
+        all.push_back(labelled(slice, *this));
+        all.back().repetition_index = static_cast<std::int64_t>(all.size()) - 1;
+    }
+    const auto add = [&](const char* name, benchmark::StatisticUnit unit, auto statistic) {
+        all.push_back(aggregate(*this, name, unit, statistic));
+    };
+    add("median", benchmark::kTime, [](const auto& x) { return bench::median(x); });
+    all.back().counters["noisy"] = is_noisy();
+    all.back().counters["clock_moved"] = clock_moved();
+    add("min", benchmark::kTime, [](const auto& x) { return Summary(x).minimum; });
+    add("spread", benchmark::kPercentage, [](const auto& x) { return Summary(x).spread; });
+    add("cv_of_median", benchmark::kPercentage, [](const auto& x) { return Summary(x).cv_of_median; });
+    return all;
+}
+
+void measure_in_turns(const std::vector<Case>& cases, const Settings& settings, Observer& observer) {
+    Preparation preparation;
+    std::vector<Entry> group;
+    std::size_t memory = 0;
+    for (const Case& c : cases) {
+        observer.prepares(c);
+        group.emplace_back().result.c = c;
+        prepare(group.back(), preparation, settings);
+        if (group.back().timed) memory += group.back().timed->memory();
+        if (memory < settings.memory) continue;
+        measure_group(group, settings, observer);
+        memory = 0;
+    }
+    measure_group(group, settings, observer);
+}
+
+}  // namespace hone::bench

@@ -1,0 +1,62 @@
+// turns.hpp owns the interface of how often cases are timed, and in which order: in turns, a slice of each,
+// until the median of each is known well enough.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cases.hpp"
+#include "statistics.hpp"
+
+namespace hone::bench {
+
+struct Settings {
+    double slice_seconds = 0.05;  // of calls, between two looks at the clock
+    double case_seconds = 2;      // of slices, after which a case is left as it is
+    int least_slices = 5, most_slices = 40;
+    std::size_t memory = std::size_t(1) << 29;  // bytes of inputs and outputs of the cases that take turns
+};
+
+// The coefficient of variation of the median below which a case is settled.
+constexpr double kSettled = 0.025;
+// A case whose fastest slice takes less than this share of the median, or that runs for less than this share
+// of its time, shared the machine with others.
+constexpr double kUndisturbed = 0.9;
+// By so much of it may the clock move while a case is timed.
+constexpr double kClockMoved = 0.05;
+
+// What was measured of one case. Each slice is an iteration of Google Benchmark, with the counters of
+// Timed::slice() and max_error.
+struct Result {
+    using Run = benchmark::BenchmarkReporter::Run;
+
+    Case c;
+    std::vector<Run> slices;
+    std::string error;  // why there are none
+
+    Summary seconds() const;  // of a call
+    double median(const std::string& counter) const;
+    bool is_noisy() const;       // not settled when its time was over, or disturbed
+    bool clock_moved() const;    // and moved again when the case was repeated
+    double working_set() const;  // bytes
+
+    // The slices, then their median, minimum, spread and coefficient of variation, as a report has them.
+    std::vector<Run> runs() const;
+};
+
+// Told what goes on.
+class Observer {
+  public:
+    virtual ~Observer() = default;
+    virtual void prepares(const Case& c) = 0;
+    virtual void times(std::size_t cases, std::size_t slices) = 0;  // slices of each, until now
+    virtual void finished(const Result& result) = 0;                // in the order of the cases
+};
+
+// Cases that fail have an error in their result.
+void measure_in_turns(const std::vector<Case>& cases, const Settings& settings, Observer& observer);
+
+}  // namespace hone::bench
