@@ -16,7 +16,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from readme import blocks, section  # noqa: E402
+from documents import blocks, section  # noqa: E402
 from tree import copy  # noqa: E402
 
 MARKER = "New activations go above this line."

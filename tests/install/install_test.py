@@ -15,7 +15,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from readme import blocks  # noqa: E402
+from documents import blocks  # noqa: E402
 
 
 def run(command, **kwargs):

@@ -1,4 +1,4 @@
-"""The fenced blocks of a Markdown file, so that what the README shows is what the tests run."""
+"""The fenced blocks, sections and links of a Markdown document, so that the tests run and follow what it shows."""
 
 import re
 from typing import NamedTuple
@@ -28,6 +28,22 @@ def blocks(markdown):
     return found
 
 
+def prose(markdown):
+    """What is outside of the fenced blocks."""
+    return re.sub(r"^\s*```.*?^\s*```", "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def links(markdown):
+    """Where its links and pictures point to."""
+    return re.findall(r"\]\(([^()\s]+)\)", re.sub(r"`[^`]*`", "", prose(markdown)))
+
+
+def anchors(markdown):
+    """Its headings as GitHub names them, for a link to have behind a #."""
+    headings = re.findall(r"^#+\s+(.*?)\s*$", prose(markdown), flags=re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
 def section(markdown, title):
     """What stands under the heading `title`, up to the next heading of its level or above."""
     inside, level, fenced, lines = False, 0, False, []
@@ -41,5 +57,5 @@ def section(markdown, title):
         elif inside:
             lines.append(line)
     if not inside:
-        raise SystemExit(f"README.md has no section '{title}'")
+        raise SystemExit(f"the document has no section '{title}'")
     return "\n".join(lines)
