@@ -22,7 +22,7 @@ DRAWINGS = (
     dots.scaling,
     dots.error,
 )
-README_PICTURES = ("roofline", "activations")
+PUBLISHED = ("roofline", "activations")
 
 
 def arguments():
@@ -35,7 +35,7 @@ def arguments():
         "--out", type=pathlib.Path, help="where the pictures and index.html go; beside the JSON otherwise"
     )
     parser.add_argument(
-        "--pictures", type=pathlib.Path, help="also writes the README's pictures there, as PNG"
+        "--pictures", type=pathlib.Path, help="also writes the documents' pictures there, as PNG"
     )
     return parser.parse_args()
 
@@ -53,7 +53,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         picture.save(out)
-        if args.pictures and picture.name in README_PICTURES:
+        if args.pictures and picture.name in PUBLISHED:
             args.pictures.mkdir(parents=True, exist_ok=True)
             picture.save(args.pictures, (".png",))
     listed = headlines.headlines(report)
