@@ -1,8 +1,8 @@
-"""Installs the build into an empty prefix, then builds and runs the README's examples against it as a user
-would: C programs with pkg-config, C++ programs with CMake. Each must print what the next
-```text block of the README says.
+"""Installs the build into an empty prefix, then builds and runs the examples of the documents against it as a
+user would: C programs with pkg-config, C++ programs with CMake. Each must print what the next ```text block of
+its document says.
 
-usage: install_test.py README.md build prefix libdir        exit status 77: a tool is missing
+usage: install_test.py build prefix libdir DOCUMENT.md...        exit status 77: a tool is missing
 """
 
 import os
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -23,54 +24,66 @@ def run(command, **kwargs):
     return subprocess.run(command, check=True, text=True, **kwargs)
 
 
-def examples(readme, language):
-    """[(a program of that language, what it prints)], of all programs that the README shows."""
-    found = blocks(pathlib.Path(readme).read_text())
+class Example(NamedTuple):
+    document: str
+    language: str
+    source: str
+    printed: str
+
+
+def examples(document):
+    """All programs that the document shows, in C and C++."""
+    found = blocks(pathlib.Path(document).read_text())
     programs = []
     for i, block in enumerate(found):
-        if block.language == language and "int main(" in block.text:
-            printed = [later.text for later in found[i + 1 :] if later.language == "text"]
-            if not printed:
-                sys.exit(f"{readme}: no ```text block after the ```{language} example says what it prints")
-            programs.append((block.text, printed[0]))
+        if block.language in ("c", "cpp") and "int main(" in block.text:
+            following = found[i + 1] if i + 1 < len(found) else None
+            if following is None or following.language != "text":
+                sys.exit(f"{document}: no ```text block after the ```{block.language} example says what it prints")
+            programs.append(Example(document, block.language, block.text, following.text))
     if not programs:
-        sys.exit(f"{readme}: no ```{language} block")
+        sys.exit(f"{document}: shows no program")
     return programs
 
 
-def expect(program, printed, env):
+def expect(program, example, env):
     output = run([program], env=env, stdout=subprocess.PIPE).stdout
-    if output.strip() != printed.strip():
-        sys.exit(f"{program.name} printed\n{output}\nand the README says\n{printed}")
+    if output.strip() != example.printed.strip():
+        sys.exit(f"{program.name} printed\n{output}\nand {example.document} says\n{example.printed}")
     print(output, end="")
 
 
-def c_with_pkg_config(work, readme, root, libdir):
+def c_with_pkg_config(work, shown, root, libdir):
     env = dict(
         os.environ, PKG_CONFIG_LIBDIR=f"{libdir}/pkgconfig", PKG_CONFIG_SYSROOT_DIR=root, LD_LIBRARY_PATH=libdir
     )
     flags = run(["pkg-config", "--cflags", "--libs", "hone"], env=env, stdout=subprocess.PIPE).stdout.split()
     compiler = shlex.split(os.environ["CC"]) + ["-std=c99", "-pedantic", "-Wall", "-Werror"]
-    for source, printed in examples(readme, "c"):
-        (work / "example.c").write_text(source)
-        run(compiler + [work / "example.c", "-o", work / "c_example"] + flags)
-        expect(work / "c_example", printed, env)
+    for number, example in enumerate(shown):
+        file, program = work / f"example_{number}.c", work / f"c_example_{number}"
+        file.write_text(example.source)
+        run(compiler + [file, "-o", program] + flags)
+        expect(program, example, env)
 
 
-def cpp_with_cmake(work, readme, installed_prefix):
-    for number, (source, printed) in enumerate(examples(readme, "cpp")):
+def cpp_with_cmake(work, shown, installed_prefix):
+    for number, example in enumerate(shown):
         file, build = work / f"example_{number}.cpp", work / f"cmake_{number}"
-        file.write_text(source)
+        file.write_text(example.source)
         run(
             ["cmake", "-G", "Ninja", "-S", HERE, "-B", build, f"-DCMAKE_PREFIX_PATH={installed_prefix}"]
             + [f"-DEXAMPLE={file}", "-DCMAKE_CXX_FLAGS=-pedantic -Wall -Werror"]
         )
         run(["cmake", "--build", build])
-        expect(build / "consumer", printed, os.environ)
+        expect(build / "consumer", example, os.environ)
 
 
 def main():
-    readme, build, prefix, libdir = sys.argv[1:]
+    build, prefix, libdir, *documents = sys.argv[1:]
+    shown = [example for document in documents for example in examples(document)]
+    in_c, in_cpp = ([e for e in shown if e.language == language] for language in ("c", "cpp"))
+    if not in_c or not in_cpp:
+        sys.exit("the documents should show programs in C and in C++")
     for tool in ["ninja", "cmake", "pkg-config"]:
         if not shutil.which(tool):
             print(f"skipped: {tool} is not installed")
@@ -83,8 +96,8 @@ def main():
         for path in ["include/hone/hone.h", "include/hone/hone.hpp", "include/hone/activations.def"]:
             if not (installed / path).exists():
                 sys.exit(f"not installed: {path}")
-        c_with_pkg_config(work, readme, root, str(installed / libdir))
-        cpp_with_cmake(work, readme, installed)
+        c_with_pkg_config(work, in_c, root, str(installed / libdir))
+        cpp_with_cmake(work, in_cpp, installed)
 
 
 main()
