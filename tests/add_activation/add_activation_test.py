@@ -1,4 +1,4 @@
-"""Follows the README's section "Add an activation" to the letter on a copy of the tree, then asks whether the
+"""Follows the section "Add an activation" of lib/README.md to the letter on a copy of the tree, then asks whether the
 tests and the benchmarks have picked the new activation up by themselves.
 
 Of each fenced block in that section whose line before names a file in backquotes: a file that does not exist
@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE.parent))
 from documents import blocks, section  # noqa: E402
 from tree import copy  # noqa: E402
 
+DOCUMENT = "lib/README.md"
 MARKER = "New activations go above this line."
 
 
@@ -27,15 +28,15 @@ def run(command, **kwargs):
     return subprocess.run(command, check=True, text=True, **kwargs)
 
 
-def follow_readme(tree):
+def follow(tree):
     """Edits the tree as the section says; gives the new activation's name."""
     name = None
-    for block in blocks(section((tree / "README.md").read_text(), "Add an activation")):
+    for block in blocks(section((tree / DOCUMENT).read_text(), "Add an activation")):
         named = re.search(r"`([\w./]+\.(?:hpp|h|def))`", block.label)
         if not named:
             continue
         file = tree / named.group(1)
-        print(f"README: {named.group(1)}", flush=True)
+        print(f"{DOCUMENT}: {named.group(1)}", flush=True)
         if not file.exists():
             file.write_text(block.text)
         elif file.suffix == ".def":
@@ -48,7 +49,7 @@ def follow_readme(tree):
                 sys.exit(f"{named.group(1)} has no line '{MARKER}'")
             file.write_text("".join([*lines[: at[0]], block.text, *lines[at[0] :]]))
     if name is None:
-        sys.exit("the README's section adds no line to the list of activations")
+        sys.exit(f"the section of {DOCUMENT} adds no line to the list of activations")
     return name
 
 
@@ -57,7 +58,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         tree, build = pathlib.Path(directory, "tree"), pathlib.Path(directory, "build")
         copy(source, tree)
-        name = follow_readme(tree)
+        name = follow(tree)
         run(["meson", "setup", build, tree, f"-Disas={isas}", "-Dtests=enabled", "-Dbench=enabled"])
         run(["meson", "compile", "-C", build, "kernels_test", "hone-bench"])
 
