@@ -24,23 +24,27 @@ HONE_API const char* hone_implementation_name(void);
  *     forward backward    at least one
  *     f32 f64             at least one
  *     softmax relu ...    activations, as in activations.def; `activations` stands for all of them
+ *     empty               extents of 0: batch, heads, queries or keys
  *     grouped             query heads share heads of k and v (kv_heads < query_heads)
  *     value_dim           value_dim is not key_dim
- *     strides             tensors that are not row-major [batch, heads, rows, features]
- *     broadcast           strides of 0 where the axis has more than one entry, and gradients summed over
- *                         such axes
+ *     strides             tensors that are not row-major [batch, heads, rows, features], and masks that are
+ *                         not row-major
+ *     broadcast           tensors with strides of 0 where the axis has more than one entry, and gradients
+ *                         summed over such axes; without `strides`, the rest is as if it had one entry
  *     causal              causality, both alignments, any shift
  *     window              windows, with causality if both are listed
- *     mask                boolean masks
- *     lengths             key_lengths and query_lengths
- *     ragged              offsets of queries, of keys, and of both
+ *     mask                boolean masks, which may be broadcast, by extents of 1 or strides of 0
+ *     lengths             key_lengths and query_lengths, both types
+ *     ragged              offsets of queries, of keys, and of both, both types. Row-major: [heads, rows,
+ *                         features]
  *     lse                 forward returns lse if asked, backward takes dlse. (Backward may always read lse.)
- *     parameters          sink, log_prior, shift, group_heads, softmax_n and weight, and their gradients
+ *     parameters          sink, log_prior, shift, group_heads, softmax_n and weight, and their gradients;
+ *                         also those of a log_prior or a shift that has its default
  *     subset              backward is asked for some of the gradients alone
  *
- * What is in no list has to be right: any extents from 1 on, any scale and number of threads. Where only some
- * of them are computed (heads of 64 features, say), a call for others returns HONE_UNSUPPORTED; it is then
- * counted as such, not as a failure. */
+ * What is in no list has to be right: any extents from 1 on, any scale, alignment of data and number of
+ * threads. Where only some of them are computed (heads of 64 features, say), a call for others returns
+ * HONE_UNSUPPORTED; it is then counted as such, not as a failure. */
 HONE_API const char* hone_implementation_supports(void);
 
 /* As hone_forward() and hone_backward(), but that args->workspace is NULL and problem->isa is for hone.
