@@ -2,7 +2,7 @@
 // exports the functions of hone/implementation.h.
 #pragma once
 
-#include <hone/hone.h>
+#include <hone/implementation.h>
 
 #include <set>
 #include <string>
@@ -46,9 +46,9 @@ class Implementation {
 
     std::string file_, name_;
     std::set<std::string> words_;
-    hone_status (*forward_)(const hone_problem*, const hone_forward_args*) = nullptr;
-    hone_status (*backward_)(const hone_problem*, const hone_backward_args*) = nullptr;
-    const char* (*last_error_)() = nullptr;
+    decltype(&hone_implementation_forward) forward_ = nullptr;
+    decltype(&hone_implementation_backward) backward_ = nullptr;
+    decltype(&hone_implementation_last_error) last_error_ = nullptr;
 };
 
 }  // namespace hone::bench

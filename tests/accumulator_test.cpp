@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/accuracy.hpp"
 #include "tests/effort.hpp"
+#include "tests/expect.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {

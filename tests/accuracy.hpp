@@ -1,14 +1,13 @@
 // accuracy.hpp: how far from the truth a result may be, derived from the data of each call.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <hone/hone.hpp>
 #include <limits>
 #include <ostream>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -210,27 +209,18 @@ Worst worst_of(Call<T>& got, Truth<T>& truth, Argument argument) {
     return worst;
 }
 
-// Expects the results of a call to be as near to the truth as they must be.
+// The first argument that a call wrote where it should not, such as "k" or "beside dk"; "" for none.
 template <class T>
-void expect_accurate(Call<T>& got, Truth<T>& truth) {
-    for (const Argument argument : outputs(got.direction)) {
-        if (!got[argument].present()) continue;
-        const Worst worst = worst_of(got, truth, argument);
-        EXPECT_LE(worst.share, 1) << worst;
-    }
-}
-
-// Expects a call to have written its results and nothing else.
-template <class T>
-void expect_only_outputs_written(Call<T>& got, Call<T>& before) {
+std::string wrongly_written(Call<T>& got, Call<T>& before) {
     for (int argument = 0; argument < ARGUMENTS; ++argument) {
-        if (is_output(got.direction, argument))
-            EXPECT_TRUE(got.tensors[argument].surroundings_intact())
-                << argument_names[argument] << ": written outside";
-        else
-            EXPECT_TRUE(got.tensors[argument].same_bytes(before.tensors[argument]))
-                << argument_names[argument] << ": written";
+        const std::string name = argument_names[argument];
+        if (is_output(got.direction, argument)) {
+            if (!got.tensors[argument].surroundings_intact()) return "beside " + name;
+        } else if (!got.tensors[argument].same_bytes(before.tensors[argument])) {
+            return name;
+        }
     }
+    return "";
 }
 
 }  // namespace hone::test

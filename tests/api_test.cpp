@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "reference/activations.hpp"
-#include "tests/accuracy.hpp"
 #include "tests/child.hpp"
+#include "tests/expect.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {

@@ -9,8 +9,8 @@
 #include <limits>
 #include <string>
 
-#include "tests/accuracy.hpp"
 #include "tests/every.hpp"
+#include "tests/expect.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {

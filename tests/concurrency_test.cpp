@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/accuracy.hpp"
+#include "tests/expect.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {

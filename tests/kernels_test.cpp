@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/accuracy.hpp"
+#include "tests/expect.hpp"
 #include "tests/shapes.hpp"
 
 namespace hone::test {

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "tests/accuracy.hpp"
 #include "tests/effort.hpp"
 #include "tests/every.hpp"
+#include "tests/expect.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {

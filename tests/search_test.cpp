@@ -28,12 +28,8 @@ std::string fault_of(Truth<T>& truth, const SearchProblem& problem, const std::s
         call.problem.isa = isa.c_str();
         call.problem.threads = problem.threads[turn];
         if (run(call) != HONE_OK) return "is refused: " + std::string(hone_last_error());
-        for (int argument = 0; argument < ARGUMENTS; ++argument) {
-            const bool output = is_output(call.direction, argument);
-            if (output ? !call.tensors[argument].surroundings_intact()
-                       : !call.tensors[argument].same_bytes(truth.input.tensors[argument]))
-                return std::string(argument_names[argument]) + ": is written where it should not be";
-        }
+        if (const std::string name = wrongly_written(call, truth.input); !name.empty())
+            return name + ": is written where it should not be";
         for (const Argument argument : outputs(call.direction)) {
             if (!call[argument].present()) continue;
             if (turn == 0) {

@@ -6,6 +6,7 @@
 
 #include "tests/effort.hpp"
 #include "tests/hidden_shapes.hpp"
+#include "tests/option_shapes.hpp"
 #include "tests/spec.hpp"
 
 namespace hone::test {
@@ -78,23 +79,28 @@ inline void add_masks(std::vector<Spec>& specs) {
     both({.name = "tall_heads", .query_heads = 5, .queries = 83, .keys = 41});
 }
 
-inline void add_heads_and_layouts(std::vector<Spec>& specs) {
-    const Spec gqa = {.name = "gqa",
-                      .batch = 2,
-                      .query_heads = 6,
-                      .kv_heads = 2,
-                      .queries = 37,
-                      .keys = 41,
-                      .key_dim = 9,
-                      .value_dim = 12};
-    specs.push_back(gqa);
+inline Spec grouped_heads() {
+    return {.name = "gqa",
+            .batch = 2,
+            .query_heads = 6,
+            .kv_heads = 2,
+            .queries = 37,
+            .keys = 41,
+            .key_dim = 9,
+            .value_dim = 12};
+}
+
+inline void add_heads(std::vector<Spec>& specs) {
+    specs.push_back(grouped_heads());
     specs.push_back({.name = "mqa", .batch = 2, .query_heads = 5, .queries = 67, .keys = 43, .key_dim = 16});
     specs.push_back(
         {.name = "mqa_decode", .batch = 3, .query_heads = 7, .queries = 1, .keys = 331, .key_dim = 16});
+}
 
+inline void add_layouts(std::vector<Spec>& specs) {
     const auto add = [&](const char* name, bool bnhd, std::int64_t padding, std::int64_t offset,
                          bool in_quick) {
-        Spec spec = gqa;
+        Spec spec = grouped_heads();
         spec.name = name;
         spec.mask = Mask::bottom_right;
         spec.bnhd = bnhd;
@@ -166,86 +172,18 @@ inline void add_broadcasts(std::vector<Spec>& specs) {
     add("dout_shared_by_all", none, none, none, all, true);
 }
 
-inline void add_options(std::vector<Spec>& specs) {
-    const Spec base = {.name = "",
-                       .batch = 2,
-                       .query_heads = 6,
-                       .kv_heads = 2,
-                       .queries = 29,
-                       .keys = 31,
-                       .key_dim = 17,
-                       .value_dim = 11,
-                       .mask = Mask::top_left};
-    const auto add = [&](const char* name, auto&& change) {
-        Spec spec = base;
-        spec.name = name;
-        change(spec);
-        specs.push_back(spec);
-    };
-    add("sink", [](Spec& s) { s.sink = s.quick = true; });
-    add("sink_dlse", [](Spec& s) { s.sink = s.dlse = true; });
-    add("sink_no_visible_key", [](Spec& s) {
-        s.sink = s.dlse = true;
-        s.mask = Mask::bottom_right;
-        s.keys = 13;
-    });
-    add("sink_in_splits", [](Spec& s) {
-        s.sink = s.dlse = true;
-        s.mask = Mask::none;
-        s.queries = 2;
-        s.keys = 1037;
-    });
-    add("dlse", [](Spec& s) { s.dlse = true; });
-    add("dlse_no_visible_key", [](Spec& s) {
-        s.dlse = true;
-        s.mask = Mask::bottom_right;
-        s.keys = 13;
-    });
-    add("without_lse", [](Spec& s) { s.lse = false; });
-    add("softmax_n_tiny", [](Spec& s) { s.softmax_n = 1e-30; });
-    add("softmax_half", [](Spec& s) { s.softmax_n = 0.5; });
-    add("softmax_3", [](Spec& s) { s.softmax_n = 3; });
-    add("softmax_3_dlse", [](Spec& s) {
-        s.softmax_n = 3;
-        s.dlse = true;
-    });
-    add("log_prior", [](Spec& s) { s.log_prior = s.quick = true; });
-    for (const int n : {1, 2, 3, 6}) {
-        add(("groups_of_" + std::to_string(n)).c_str(), [&](Spec& s) { s.group_heads = n; });
-        add(("groups_of_" + std::to_string(n) + "_sink_log_prior").c_str(), [&](Spec& s) {
-            s.group_heads = n;
-            s.sink = s.log_prior = s.dlse = true;
-        });
-    }
-    add("shift", [](Spec& s) { s.shift = s.quick = true; });
-    add("shift_misaligned", [](Spec& s) {
-        s.shift = true;
-        s.offset = 1;
-    });
-    add("weight", [](Spec& s) { s.weight = 0.7; });
-    add("negative_weight_shift", [](Spec& s) {
-        s.weight = -1.3;
-        s.shift = true;
-    });
-    add("scale", [](Spec& s) { s.scale = 0.3; });
-    add("negative_scale", [](Spec& s) { s.scale = -0.3; });
-    add("peaked", [](Spec& s) { s.amplitude = 8; });
-    add("flat", [](Spec& s) { s.amplitude = 1e-3; });
-    add("only_dq", [](Spec& s) { s.gradients = WITH_DQ; });
-    add("only_dk", [](Spec& s) { s.gradients = WITH_DK; });
-    add("only_dv", [](Spec& s) { s.gradients = WITH_DV; });
-    add("only_parameters", [](Spec& s) { s.gradients = WITH_PARAMETERS; });
-    add("dk_dv", [](Spec& s) { s.gradients = WITH_DK | WITH_DV; });
-}
-
 // The whole sweep: some hundred specs, of which HONE_TEST_QUICK keeps a few.
 inline std::vector<Spec> all_specs() {
     std::vector<Spec> specs;
     add_extents(specs);
     add_masks(specs);
-    add_heads_and_layouts(specs);
+    add_heads(specs);
+    add_layouts(specs);
     add_broadcasts(specs);
-    add_options(specs);
+    add_parameters(specs);
+    add_lse(specs);
+    add_scores(specs);
+    add_gradients(specs);
     add_windows(specs);
     add_lengths(specs);
     add_ragged(specs);
