@@ -93,9 +93,9 @@ def main():
         root = f"{work}/root"
         run(["ninja", "-C", build, "install"], env=dict(os.environ, DESTDIR=root), stdout=subprocess.DEVNULL)
         installed = pathlib.Path(root + prefix)
-        for path in ["include/hone/hone.h", "include/hone/hone.hpp", "include/hone/activations.def"]:
-            if not (installed / path).exists():
-                sys.exit(f"not installed: {path}")
+        for name in ["activations.def", "hone.h", "hone.hpp", "implementation.h"]:
+            if not (installed / "include/hone" / name).exists():
+                sys.exit(f"not installed: include/hone/{name}")
         c_with_pkg_config(work, in_c, root, str(installed / libdir))
         cpp_with_cmake(work, in_cpp, installed)
 
