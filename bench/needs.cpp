@@ -17,9 +17,11 @@ struct Layout {
 };
 
 // Axes come innermost first, with the stride of a row-major first axis. One that is broadcast is as if it had
-// one entry.
+// one entry. Where there is no element, strides mean nothing.
 Layout layout_of(std::initializer_list<Axis> axes, std::int64_t row_major) {
     Layout layout;
+    for (const Axis& axis : axes)
+        if (axis.extent == 0) return layout;
     for (const Axis& axis : axes) {
         if (axis.extent <= 1) continue;
         if (axis.stride == 0) {
