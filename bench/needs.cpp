@@ -43,7 +43,7 @@ class Needs {
         words_ = {direction, problem.dtype == HONE_FLOAT64 ? "f64" : "f32", info_.name};
     }
 
-    // Heads, rows and features of a tensor.
+    // A tensor with a row for each query; one with a row for each key.
     void queries(const hone_const_tensor& t, std::int64_t features) {
         const bool ragged = problem_.flags & HONE_RAGGED_QUERIES;
         add_tensor(t, problem_.query_heads, ragged ? problem_.total_queries : problem_.queries, features,
