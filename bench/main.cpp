@@ -6,13 +6,14 @@
 #include <fstream>
 #include <hone/hone.hpp>
 #include <iostream>
-#include <memory>
+#include <optional>
 #include <regex>
 #include <string>
 
 #include "cases.hpp"
 #include "clock.hpp"
 #include "format.hpp"
+#include "implementation.hpp"
 #include "machine.hpp"
 #include "presets.hpp"
 #include "table.hpp"
@@ -26,7 +27,7 @@ constexpr double kMuchStolen = 0.01;
 
 struct Options {
     std::vector<std::string> names;
-    std::string preset, filter, format = "table", out;
+    std::string preset, filter, implementation, format = "table", out;
     bool report = false, lists = false;
     int slices = 0;  // 0: as many as it takes
     Settings settings;
@@ -49,6 +50,8 @@ std::string footer() {
 void add_options(CLI::App& app, Options& options) {
     app.add_option("NAME", options.names, "what is timed");
     app.add_option("--preset", options.preset, "times the shapes of a real model");
+    app.add_option("--implementation", options.implementation,
+                   "also times the kernels of this shared library, beside hone's: see hone/implementation.h");
     app.add_flag("--report", options.report, "times what bench/report/report.py draws, and prints no table");
     app.add_option("--benchmark_filter", options.filter,
                    "times what matches this regular expression among several thousand cases; - before it: "
@@ -119,7 +122,7 @@ void write(benchmark::BenchmarkReporter& reporter, const std::vector<Result>& re
     benchmark::BenchmarkReporter::Context context;
     context.name_field_width = 10;
     for (const Result& result : results)
-        context.name_field_width = std::max(context.name_field_width, result.c.name().size() + 13);
+        context.name_field_width = std::max(context.name_field_width, result.subject.name().size() + 13);
     if (!reporter.ReportContext(context)) return;
     for (const Result& result : results)
         if (result.error.empty()) reporter.ReportRuns(result.runs());
@@ -146,14 +149,31 @@ void write_report(const std::string& path, const std::vector<Result>& results) {
     if (!file.flush()) throw Error(HONE_INVALID_ARGUMENT, "--benchmark_out: " + path + " cannot be written");
 }
 
+// Each case by hone, then by the other implementation where it computes that activation and direction.
+std::vector<Subject> subjects(const std::vector<Case>& cases, const Implementation& hone,
+                              const Implementation* other) {
+    std::vector<Subject> all;
+    for (const Case& c : cases) {
+        all.push_back({c, &hone});
+        const bool named = other && other->supports(describe(c.activation).name) &&
+                           other->supports(c.direction == Direction::forward ? "forward" : "backward");
+        if (named) all.push_back({c, other});
+    }
+    return all;
+}
+
 // 0 where every case was measured.
 int measure(const std::vector<Case>& cases, const Options& options) {
+    const Implementation hone;
+    std::optional<Implementation> other;
+    if (!options.implementation.empty()) other.emplace(options.implementation);
+    const std::vector<Subject> all = subjects(cases, hone, other ? &*other : nullptr);
     if (!options.out.empty() && !std::ofstream(options.out, std::ios::app))
         throw Error(HONE_INVALID_ARGUMENT, "--benchmark_out: " + options.out + " cannot be written");
     const StolenTime stolen;
     const double check = clock_check();
-    Progress progress(cases.size());
-    measure_in_turns(cases, options.settings, progress);
+    Progress progress(all.size());
+    measure_in_turns(all, options.settings, progress);
     progress.finish();
 
     for (const auto& [key, value] : environment()) benchmark::AddCustomContext(key, value);
@@ -169,7 +189,7 @@ int measure(const std::vector<Case>& cases, const Options& options) {
     bool failed = false;
     for (const Result& result : progress.results())
         if (failed |= !result.error.empty(); !result.error.empty() && options.format != "table")
-            std::fprintf(stderr, "%s: %s\n", result.c.name().c_str(), result.error.c_str());
+            std::fprintf(stderr, "%s: %s\n", result.subject.name().c_str(), result.error.c_str());
     return failed ? 1 : 0;
 }
 

@@ -54,14 +54,46 @@ class Workload {
 template <class T>
 class Call {
   public:
-    Call(const Case& c, const Inputs<T>& inputs)
-        : outputs(make_outputs(inputs, c.direction)),
-          direction_(c.direction),
+    Call(const Subject& subject, const Inputs<T>& inputs)
+        : outputs(make_outputs(inputs, subject.c.direction)),
+          by_(*subject.by),
+          direction_(subject.c.direction),
           problem_(inputs.problem),
           forward_(forward_args(inputs, outputs)),
           backward_(backward_args(inputs, outputs)) {
-        problem_.isa = isa_.assign(c.isa).c_str();
-        problem_.threads = c.threads;
+        problem_.isa = isa_.assign(subject.c.isa).c_str();
+        problem_.threads = subject.c.threads;
+        if (by_.is_hone()) {
+            give_workspace();
+            return;
+        }
+        const std::string lacks =
+            direction_ == Direction::forward ? by_.lacks(problem_, forward_) : by_.lacks(problem_, backward_);
+        if (!lacks.empty()) throw Error(HONE_UNSUPPORTED, "it does not list " + lacks);
+    }
+
+    hone_status operator()() {
+        return direction_ == Direction::forward ? by_.forward(problem_, forward_)
+                                                : by_.backward(problem_, backward_);
+    }
+
+    // Makes the call, and throws where it fails.
+    void make() {
+        const hone_status status = (*this)();
+        if (status != HONE_OK) throw Error(status, sentence(status));
+    }
+
+    std::string sentence(hone_status status) const {
+        const std::string said = by_.last_error();
+        return said.empty() ? "it returns the status " + std::to_string(status) : said;
+    }
+
+    std::size_t workspace_bytes() const { return workspace_.size(); }
+
+    Outputs<T> outputs;
+
+  private:
+    void give_workspace() {
         std::size_t bytes = 0;
         if (direction_ == Direction::forward)
             check(hone_forward_workspace(&problem_, &forward_, &bytes));
@@ -72,16 +104,7 @@ class Call {
         forward_.workspace_bytes = backward_.workspace_bytes = bytes;
     }
 
-    hone_status operator()() {
-        return direction_ == Direction::forward ? hone_forward(&problem_, &forward_)
-                                                : hone_backward(&problem_, &backward_);
-    }
-
-    std::size_t workspace_bytes() const { return workspace_.size(); }
-
-    Outputs<T> outputs;
-
-  private:
+    const Implementation& by_;
     Direction direction_;
     std::string isa_;
     hone_problem problem_;
@@ -112,23 +135,23 @@ std::size_t bytes_of(const std::vector<T>& v) {
 template <class T>
 class TimedAs : public Timed {
   public:
-    TimedAs(const Case& c, std::shared_ptr<Workload<T>> work)
-        : case_(c), work_(std::move(work)), call_(c, work_->inputs) {
-        work_->truth(c.direction);
-        work_->naive_seconds(c.direction);
-        check(call_());  // the first one touches the memory
+    TimedAs(const Subject& subject, std::shared_ptr<Workload<T>> work)
+        : case_(subject.c), work_(std::move(work)), call_(subject, work_->inputs) {
+        work_->truth(case_.direction);
+        work_->naive_seconds(case_.direction);
+        call_.make();  // the first one touches the memory
     }
 
     double seconds() override {
         const auto start = Clock::now();
-        check(call_());
+        call_.make();
         return seconds_since(start);
     }
 
     void slice(benchmark::State& state) override {
         const int threads = case_.threads;
         const Rates rates = measure_rates();
-        check(call_());  // brings the memory near again
+        call_.make();  // brings the memory near again
         const double before = clock_rate(threads);
         hone_status status = HONE_OK;
         const double cpu_start = thread_cpu_seconds();
@@ -136,7 +159,7 @@ class TimedAs : public Timed {
         for (auto _ : state) status = std::max(status, call_());
         const double seconds = seconds_since(start), cpu_seconds = thread_cpu_seconds() - cpu_start;
         const double after = clock_rate(threads);
-        check(status);
+        if (status != HONE_OK) throw Error(status, call_.sentence(status));
         set_counters(state, rates, seconds / state.iterations(), before, after);
         state.counters["on_cpu"] = cpu_seconds / seconds;
     }
@@ -233,9 +256,11 @@ struct Preparation::Workloads {
 Preparation::Preparation() : workloads_(std::make_unique<Workloads>()) {}
 Preparation::~Preparation() = default;
 
-std::unique_ptr<Timed> Preparation::prepare(const Case& c) {
-    if (c.dtype == HONE_FLOAT32) return std::make_unique<TimedAs<float>>(c, workloads_->workload<float>(c));
-    return std::make_unique<TimedAs<double>>(c, workloads_->workload<double>(c));
+std::unique_ptr<Timed> Preparation::prepare(const Subject& subject) {
+    const Case& c = subject.c;
+    if (c.dtype == HONE_FLOAT32)
+        return std::make_unique<TimedAs<float>>(subject, workloads_->workload<float>(c));
+    return std::make_unique<TimedAs<double>>(subject, workloads_->workload<double>(c));
 }
 
 }  // namespace hone::bench

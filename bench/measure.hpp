@@ -10,10 +10,20 @@
 #include <vector>
 
 #include "cases.hpp"
+#include "implementation.hpp"
 
 namespace hone::bench {
 
-// A case that is ready to be timed: its inputs are drawn, and its call was made.
+// A case, and who computes it.
+struct Subject {
+    Case c;
+    const Implementation* by;
+
+    // The case's, after the implementation's where that is not hone's own.
+    std::string name() const { return (by->is_hone() ? "" : by->name() + ":") + c.name(); }
+};
+
+// A subject that is ready to be timed: its inputs are drawn, and its call was made.
 class Timed {
   public:
     virtual ~Timed() = default;
@@ -57,14 +67,14 @@ class Timed {
     virtual std::size_t memory() const = 0;
 };
 
-// Prepares cases, of which those with the same inputs share them.
+// Prepares subjects, of which those with the same inputs share them.
 class Preparation {
   public:
     Preparation();
     ~Preparation();
 
-    // Throws Error where a call fails.
-    std::unique_ptr<Timed> prepare(const Case& c);
+    // Throws Error where a call fails, or needs what the implementation does not list.
+    std::unique_ptr<Timed> prepare(const Subject& subject);
 
   private:
     struct Workloads;

@@ -32,7 +32,7 @@ std::vector<std::string> words_of(const std::string& name) {
 struct Names {
     explicit Names(const std::vector<Result>& results) {
         std::vector<std::vector<std::string>> all;
-        for (const Result& result : results) all.push_back(words_of(result.c.name()));
+        for (const Result& result : results) all.push_back(words_of(result.subject.name()));
         const auto is_common = [&](const std::string& word) {
             return std::ranges::all_of(
                 all, [&](const auto& words) { return std::ranges::find(words, word) != words.end(); });
@@ -60,7 +60,7 @@ std::string time(double seconds) {
 void print_row(std::ostream& out, const Result& result, const std::string& label, std::size_t width) {
     out << format("%-*s ", int(width), label.c_str());
     if (!result.error.empty()) {
-        out << " failed: " << result.error << "\n";
+        out << " not timed: " << result.error;
         return;
     }
     const Summary seconds = result.seconds();
@@ -69,9 +69,20 @@ void print_row(std::ostream& out, const Result& result, const std::string& label
                   100 * seconds.spread, result.is_noisy() ? "~" : " ", result.clock_moved() ? "*" : " ")
         << format(" %8.1f %8.1f %4.0f%%", value("flops") / 1e9, value("flop_per_cycle"),
                   100 * value("peak_share"))
-        << format(" %7.1f %4.0f%% %-9s %6.1fx %8.1e\n", value("bandwidth") / 1e9,
-                  100 * value("bandwidth_share"), place_of(result.working_set(), result.c.threads).c_str(),
-                  value("speedup"), value("max_error"));
+        << format(" %7.1f %4.0f%% %-9s %6.1fx %8.1e", value("bandwidth") / 1e9,
+                  100 * value("bandwidth_share"),
+                  place_of(result.working_set(), result.subject.c.threads).c_str(), value("speedup"),
+                  value("max_error"));
+}
+
+// hone's result of the same case, where it is another's and both are there.
+const Result* beside(const Result& result, const std::vector<Result>& results) {
+    const auto is_hones = [&](const Result& other) {
+        return other.subject.by->is_hone() && other.subject.c == result.subject.c;
+    };
+    const auto found = std::ranges::find_if(results, is_hones);
+    const bool both = found != results.end() && found->error.empty() && result.error.empty();
+    return both && !result.subject.by->is_hone() ? &*found : nullptr;
 }
 
 void print_key(std::ostream& out, const std::vector<Result>& results) {
@@ -108,8 +119,9 @@ void Progress::show(const std::string& line) {
     std::fflush(stderr);
 }
 
-void Progress::prepares(const Case& c) {
-    show(format("[%2zu/%zu] %3.0f s  %s", ++prepared_, cases_, seconds_since_start(), c.name().c_str()));
+void Progress::prepares(const Subject& subject) {
+    show(
+        format("[%2zu/%zu] %3.0f s  %s", ++prepared_, cases_, seconds_since_start(), subject.name().c_str()));
 }
 
 void Progress::times(std::size_t cases, std::size_t slices) {
@@ -135,7 +147,12 @@ void print_table(std::ostream& out, const std::vector<Result>& results) {
     out << format("%-*s %9s %9s %8s %8s %8s %5s %7s %5s %-9s %7s %8s\n", int(names.width), "case", "time",
                   "fastest", "spread", "GFLOP/s", "FLOP/cyc", "peak", "GB/s", "read", "data", "naive",
                   "error");
-    for (std::size_t n = 0; n < results.size(); ++n) print_row(out, results[n], names.labels[n], names.width);
+    for (std::size_t n = 0; n < results.size(); ++n) {
+        print_row(out, results[n], names.labels[n], names.width);
+        if (const Result* const hone = beside(results[n], results))
+            out << format("  %.2f of hone's time", results[n].seconds().median / hone->seconds().median);
+        out << "\n";
+    }
     print_key(out, results);
 }
 

@@ -14,7 +14,7 @@ class Progress : public Observer {
   public:
     explicit Progress(std::size_t cases) : cases_(cases) {}
 
-    void prepares(const Case& c) override;
+    void prepares(const Subject& subject) override;
     void times(std::size_t cases, std::size_t slices) override;
     void finished(const Result& result) override;
 

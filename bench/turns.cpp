@@ -8,7 +8,6 @@
 
 #include "format.hpp"
 #include "machine.hpp"
-#include "measure.hpp"
 
 namespace hone::bench {
 namespace {
@@ -44,7 +43,7 @@ struct Entry {
 
 void prepare(Entry& entry, Preparation& preparation, const Settings& settings) {
     try {
-        entry.timed = preparation.prepare(entry.result.c);
+        entry.timed = preparation.prepare(entry.result.subject);
         entry.calls =
             std::max<std::int64_t>(1, std::llround(settings.slice_seconds / entry.timed->seconds()));
     } catch (const std::exception& error) {
@@ -76,7 +75,7 @@ class Collector : public benchmark::BenchmarkReporter {
 // A slice of each.
 void run_round(const std::vector<Entry*>& entries) {
     for (Entry* entry : entries)
-        benchmark::RegisterBenchmark(entry->result.c.name().c_str(),
+        benchmark::RegisterBenchmark(entry->result.subject.name().c_str(),
                                      [entry](benchmark::State& state) {
                                          try {
                                              entry->timed->slice(state);
@@ -129,9 +128,9 @@ void measure_group(std::vector<Entry>& group, const Settings& settings, Observer
 // What is the same in every run of a case. Google Benchmark's name says how it measured, too.
 Run labelled(Run run, const Result& result) {
     run.run_name = {};
-    run.run_name.function_name = result.c.name();
+    run.run_name.function_name = result.subject.name();
     run.repetitions = static_cast<std::int64_t>(result.slices.size());
-    run.report_label = place_of(result.working_set(), result.c.threads);
+    run.report_label = place_of(result.working_set(), result.subject.c.threads);
     run.statistics = nullptr;  // the registered benchmark is gone
     return run;
 }
@@ -204,13 +203,13 @@ std::vector<Run> Result::runs() const {
     return all;
 }
 
-void measure_in_turns(const std::vector<Case>& cases, const Settings& settings, Observer& observer) {
+void measure_in_turns(const std::vector<Subject>& subjects, const Settings& settings, Observer& observer) {
     Preparation preparation;
     std::vector<Entry> group;
     std::size_t memory = 0;
-    for (const Case& c : cases) {
-        observer.prepares(c);
-        group.emplace_back().result.c = c;
+    for (const Subject& subject : subjects) {
+        observer.prepares(subject);
+        group.emplace_back().result.subject = subject;
         prepare(group.back(), preparation, settings);
         if (group.back().timed) memory += group.back().timed->memory();
         if (memory < settings.memory) continue;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cases.hpp"
+#include "measure.hpp"
 #include "statistics.hpp"
 
 namespace hone::bench {
@@ -33,7 +33,7 @@ constexpr double kClockMoved = 0.05;
 struct Result {
     using Run = benchmark::BenchmarkReporter::Run;
 
-    Case c;
+    Subject subject;
     std::vector<Run> slices;
     std::string error;  // why there are none
 
@@ -51,12 +51,12 @@ struct Result {
 class Observer {
   public:
     virtual ~Observer() = default;
-    virtual void prepares(const Case& c) = 0;
+    virtual void prepares(const Subject& subject) = 0;
     virtual void times(std::size_t cases, std::size_t slices) = 0;  // slices of each, until now
-    virtual void finished(const Result& result) = 0;                // in the order of the cases
+    virtual void finished(const Result& result) = 0;                // in the order of the subjects
 };
 
-// Cases that fail have an error in their result.
-void measure_in_turns(const std::vector<Case>& cases, const Settings& settings, Observer& observer);
+// Those that fail have an error in their result.
+void measure_in_turns(const std::vector<Subject>& subjects, const Settings& settings, Observer& observer);
 
 }  // namespace hone::bench

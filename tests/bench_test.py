@@ -1,15 +1,18 @@
-"""bench_test.py: hone-bench as its user meets it: names, presets, reports, and what it says of wrong input.
+"""bench_test.py: hone-bench as its user meets it: names, presets, reports, another's kernel, and what it says of wrong
+input.
 
-usage: bench_test.py bench hone-bench
+usage: bench_test.py bench hone-bench naive.c include
 """
 
 import json
+import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
 
-BENCH, PROGRAM = sys.argv[1], sys.argv[2]
+BENCH, PROGRAM, NAIVE, INCLUDE = sys.argv[1:]
 sys.path.insert(0, BENCH)
 import case_name  # noqa: E402
 
@@ -153,11 +156,45 @@ def check_presets():
         expect(listed and all(case_name.parse(one).name == one for one in listed), f"{name} lists {listed}")
 
 
+def build(folder, name, *flags):
+    """naive.c as a library."""
+    library = pathlib.Path(folder, f"{name}.so")
+    compiler = shlex.split(os.environ.get("CC", "cc")) + ["-O1", "-std=c99", "-shared", "-fPIC"]
+    subprocess.run([*compiler, *flags, f"-I{INCLUDE}", NAIVE, "-o", library, "-lm"], check=True)
+    return library
+
+
+def check_implementation(folder):
+    """Timed beside hone, where it can be; what is wrong shows in the errors."""
+    case = "forward/softmax/f32/best/b1/h2/q17/k71/d24/{}threads:1"
+    names = [case.format(""), case.format("causal/")]
+    errors = []
+    for library in (build(folder, "naive"), build(folder, "wrong", "-DOFF_BY=1")):
+        path = pathlib.Path(folder, "beside.json")
+        done = run("--implementation", library, *SHORT, f"--benchmark_out={path}", *names)
+        expect(done.returncode == 0 and done.stdout.count("of hone's time") == 2, "it is not timed beside hone")
+        medians = {r["run_name"]: r for r in json.loads(path.read_text())["benchmarks"] if r["name"].endswith("_median")}
+        hones = [name for name in medians if not name.startswith("naive:")]
+        expect(len(medians) == 4 and all(f"naive:{name}" in medians for name in hones), f"the report has {set(medians)}")
+        for name in hones:
+            expect(medians[f"naive:{name}"]["real_time"] > medians[name]["real_time"], "plain loops are faster than hone")
+        errors.append([medians[f"naive:{name}"]["max_error"] for name in hones])
+    expect(max(errors[0]) < 1e-5 and errors[1][0] < 1e-5 < 0.1 < errors[1][1], f"the errors are {errors}")
+
+    done = run("--implementation", build(folder, "naive"), *SHORT, case.format("window9/"))
+    expect(done.returncode == 1 and "not timed: it does not list window" in done.stdout, "a window is not refused")
+    done = run("--implementation", build(folder, "failing", "-DFAILS"), *SHORT, case.format(""))
+    expect(done.returncode == 1 and "not timed: it is out of luck" in done.stdout, "a failure is not told")
+    done = run("--implementation", "/nowhere.so", case.format(""))
+    expect(done.returncode == 1 and "/nowhere.so" in done.stderr, "a library that is not there is not named")
+
+
 def main():
     check_wrong_names()
     check_wrong_options()
     with tempfile.TemporaryDirectory() as folder:
         check_any_name(folder)
+        check_implementation(folder)
     check_work()
     check_presets()
 
