@@ -168,7 +168,7 @@ compare() {
     need_python scipy
     [ -t 1 ] || options+=(--no-color)
     "$python" /usr/share/benchmark/compare.py "${options[@]}" benchmarks "${files[@]}" |
-        grep -vE '_(min|spread|cv_of_median) '
+        grep -vE '_(min|spread|median_cv) '
 }
 
 # gate_side DIRECTORY SOURCE: builds that tree's library, and the part of the gate that knows its header.

@@ -199,7 +199,7 @@ std::vector<Run> Result::runs() const {
     all.back().counters["clock_moved"] = clock_moved();
     add("min", benchmark::kTime, [](const auto& x) { return Summary(x).minimum; });
     add("spread", benchmark::kPercentage, [](const auto& x) { return Summary(x).spread; });
-    add("cv_of_median", benchmark::kPercentage, [](const auto& x) { return Summary(x).cv_of_median; });
+    add("median_cv", benchmark::kPercentage, [](const auto& x) { return Summary(x).cv_of_median; });
     return all;
 }
 

@@ -114,7 +114,7 @@ def check_any_name(folder):
         slices = [r for r in runs if r["run_type"] == "iteration"]
         aggregates = {r["aggregate_name"]: r for r in runs if r["run_type"] == "aggregate"}
         expect(len(slices) == 3, f"{name} has {len(slices)} slices")
-        expect(set(aggregates) == {"median", "min", "spread", "cv_of_median"}, f"{name}: {set(aggregates)}")
+        expect(set(aggregates) == {"median", "min", "spread", "median_cv"}, f"{name}: {set(aggregates)}")
         times = sorted(r["real_time"] for r in slices)
         for aggregate, right in (("median", times[1]), ("min", times[0])):
             given = aggregates[aggregate]["real_time"]
