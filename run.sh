@@ -5,7 +5,8 @@ cd "$(dirname "$0")"
 
 usage() {
     cat <<'END'
-./run.sh bench [options]  builds into build/ and runs hone-bench; a table, and build/bench/report.json
+./run.sh bench [options]  builds into build/ and runs hone-bench; a table, and build/bench/report.json. Options are
+                          hone-bench's (--help): a case by its name, --preset, --implementation, ...
 ./run.sh report [options] the same for the cases of the report; build/report/index.html, its pictures, report.json
 ./run.sh peers [options]  times hone beside PyTorch, onnxruntime and OpenBLAS; build/report/peers.json
 ./run.sh paper [options]  runs the paper's five experiments and draws them; build/paper/index.html, CSV and JSON.
@@ -55,6 +56,7 @@ need_build_tools() {
 # What some tests would be skipped without.
 need_test_tools() {
     need_build_tools
+    need libopenblas-dev="$(pkg-config --variable=libdir openblas 2>/dev/null)/libopenblas.so"
     need openmpi-bin=mpirun libopenmpi-dev=mpicc python3-matplotlib=/usr/lib/python3/dist-packages/matplotlib
 }
 
