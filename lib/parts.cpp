@@ -69,7 +69,7 @@ void finish_part(Part<hone_backward_args>& part, const Entry& entry, const Summe
 template <class Args>
 Part<Args> plain_part(const hone_problem& p, const Args& a, const Machine& machine) {
     Part<Args> part = {p, a, cut(p, a, machine), p.queries, 0, {}};
-    lay_out(part.plan, p, a, machine.tuning);
+    lay_out(part.plan, p, machine.tuning);
     part.own_bytes = part.plan.scratch_at;
     return part;
 }
@@ -119,7 +119,7 @@ Part<Args> Parts<Args>::part(std::int64_t index) const {
     const double share = std::ceil(cost_of(part.plan) / std::max(cost_, 1.0) * threads_);
     if (share > 1) part.plan = cut(part.problem, part.args, {static_cast<int>(share), machine_.tuning});
     part.plan.threads = threads_;
-    lay_out(part.plan, part.problem, part.args, machine_.tuning);
+    lay_out(part.plan, part.problem, machine_.tuning);
     part.own_bytes = part.plan.scratch_at;
     // Regions do not depend on what follows: rows of padding, and which terms are summed over parts.
     finish_part(part, entry, summed_over_parts(p_, a_));

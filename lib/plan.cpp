@@ -107,7 +107,7 @@ ForwardPlan cut_forward(const hone_problem& p, const hone_forward_args& a, const
     return plan;
 }
 
-void lay_out(ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a, const Tuning& tuning) {
+void lay_out(ForwardPlan& plan, const hone_problem& p, const Tuning& tuning) {
     const auto element = static_cast<std::size_t>(element_size(p));
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
@@ -131,7 +131,7 @@ void lay_out(ForwardPlan& plan, const hone_problem& p, const hone_forward_args& 
     const auto region = [&](std::int64_t count) { return scratch.take_elements(count, element); };
     const bool joins = needs_compensation(plan.split_blocks);
     ForwardScratch& at = plan.scratch;
-    at.q = region(room_for_scalars(a.q, block.rows * block.key_width));
+    at.q = region(!in_place ? block.rows * block.key_width : 0);
     at.scores = region(block.rows * block.score_stride);
     at.o = region(!is_split ? block.rows * block.value_width : 0);
     at.total = region(joins ? block.rows * block.value_width : 0);
@@ -146,14 +146,14 @@ void lay_out(ForwardPlan& plan, const hone_problem& p, const hone_forward_args& 
 
 namespace {
 
-BackwardScratch backward_scratch(const BackwardPlan& plan, const hone_backward_args& a, const Tuning& tuning,
-                                 std::size_t element, Regions& scratch) {
+BackwardScratch backward_scratch(const BackwardPlan& plan, const Tuning& tuning, std::size_t element,
+                                 Regions& scratch) {
     const Extents& n = plan.n;
     const Blocks& block = plan.block;
     const auto region = [&](std::int64_t count) { return scratch.take_elements(count, element); };
     BackwardScratch s;
-    s.q = region(room_for_scalars(a.q, block.rows * block.key_width));
-    s.dout = region(room_for_scalars(a.dout, block.rows * block.value_width));
+    s.q = region(!plan.in_place ? block.rows * block.key_width : 0);
+    s.dout = region(!plan.in_place ? block.rows * block.value_width : 0);
     s.key_panels = region(!plan.in_place ? block.keys * n.key_dim : 0);
     s.value_panels = region(!plan.in_place ? block.keys * n.value_dim : 0);
     s.key_columns = region(!plan.in_place ? block.keys * block.key_width : 0);
@@ -203,7 +203,7 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
     return plan;
 }
 
-void lay_out(BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a, const Tuning& tuning) {
+void lay_out(BackwardPlan& plan, const hone_problem& p, const Tuning& tuning) {
     const auto element = static_cast<std::size_t>(element_size(p));
     const Extents& n = plan.n;
     Regions regions;
@@ -221,7 +221,7 @@ void lay_out(BackwardPlan& plan, const hone_problem& p, const hone_backward_args
     }
     plan.counters = regions.take(plan.threads > 1 ? BackwardSchedule(plan).counters() : 0, sizeof(Counter));
     Regions scratch;
-    plan.scratch = backward_scratch(plan, a, tuning, element, scratch);
+    plan.scratch = backward_scratch(plan, tuning, element, scratch);
     plan.scratch_bytes = scratch.bytes();
     plan.scratch_at = regions.take(plan.threads, plan.scratch_bytes);
     plan.bytes = regions.bytes();

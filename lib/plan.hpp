@@ -31,7 +31,7 @@ enum class Reading {
 
 // Offsets of a thread's scratch, in elements of the kernel's scalars.
 struct ForwardScratch {
-    std::int64_t q;            // [rows, key_width]: rows of q that are not stored as scalars
+    std::int64_t q;            // [rows, key_width]: of packed keys, where rows do not lie together
     std::int64_t scores;       // [rows, score_stride]
     std::int64_t o;            // [rows, value_width]
     std::int64_t total, lost;  // the same, where partial sums are joined; lost: [value_width] for splits
@@ -59,7 +59,7 @@ struct ForwardPlan : Shape {
 };
 
 struct BackwardScratch {
-    std::int64_t q, dout;                      // [rows, width]: rows that are not stored as scalars
+    std::int64_t q, dout;                      // [rows, width]: likewise
     std::int64_t key_panels;                   // k^T: [panel of keys, key_dim, panel]
     std::int64_t value_panels;                 // v^T: [panel of keys, value_dim, panel]
     std::int64_t key_columns;                  // k: [panel of features, keys, panel]
@@ -101,7 +101,7 @@ BackwardPlan cut_backward(const hone_problem& p, const hone_backward_args& a,
                           const hone_activation_info& info, const Visibility& visibility,
                           const Machine& machine);
 // and what lies where in the workspace: the scratch of threads is last.
-void lay_out(ForwardPlan& plan, const hone_problem& p, const hone_forward_args& a, const Tuning& tuning);
-void lay_out(BackwardPlan& plan, const hone_problem& p, const hone_backward_args& a, const Tuning& tuning);
+void lay_out(ForwardPlan& plan, const hone_problem& p, const Tuning& tuning);
+void lay_out(BackwardPlan& plan, const hone_problem& p, const Tuning& tuning);
 
 }  // namespace hone

@@ -123,13 +123,9 @@ inline RowAddresses addresses_of(const Source<T>& source, const RowIndex& at) {
     return with_rows(source, at, [](const auto& rows) { return addresses_of(rows); });
 }
 
-// A row as scalars of the kernel: the row itself if it is stored as such, else a copy in `room`, which has
-// room_for_scalars elements. (Every tensor is stored as such today.)
-inline std::int64_t room_for_scalars(const hone_const_tensor&, std::int64_t) {
-    return 0;
-}
+// A row as scalars of the kernel. (Every tensor is stored as such today.)
 template <class T>
-inline const T* scalars_of(const Source<T>& source, const RowIndex& at, T*) {
+inline const T* scalars_of(const Source<T>& source, const RowIndex& at) {
     return with_rows(source, at, [](const StridedRows<T>& rows) { return rows.first; });
 }
 

@@ -55,9 +55,9 @@ Tuning tuning_for(const Tiles<T>& tiles, const Setting<T>& setting) {
     return tuning;
 }
 
-template <class Plan, class Args>
-Plan laid_out(Plan plan, const hone_problem& p, const Args& args, const Tuning& tuning) {
-    lay_out(plan, p, args, tuning);
+template <class Plan>
+Plan laid_out(Plan plan, const hone_problem& p, const Tuning& tuning) {
+    lay_out(plan, p, tuning);
     return plan;
 }
 
@@ -69,10 +69,10 @@ void with_plan(Call<T>& call, const Tuning& tuning, const Visibility& visibility
     const Machine machine = {p.threads, tuning};
     if (call.direction == Direction::forward) {
         const hone_forward_args args = call.forward_args();
-        body(laid_out(cut_forward(p, args, info, visibility, machine), p, args, tuning), args);
+        body(laid_out(cut_forward(p, args, info, visibility, machine), p, tuning), args);
     } else {
         const hone_backward_args args = call.backward_args();
-        body(laid_out(cut_backward(p, args, info, visibility, machine), p, args, tuning), args);
+        body(laid_out(cut_backward(p, args, info, visibility, machine), p, tuning), args);
     }
 }
 

@@ -61,7 +61,7 @@ ForwardPlan plan_of(const Shape& shape, int threads, hone_activation activation 
     hone_forward_args a = {};
     a.q = a.k = a.v = hone_const(planned_tensor()), a.o = planned_tensor();
     ForwardPlan plan = cut_forward(p, a, info(p), shape.visibility(), planned_machine(threads));
-    lay_out(plan, p, a, planned_machine(threads).tuning);
+    lay_out(plan, p, planned_machine(threads).tuning);
     return plan;
 }
 
@@ -71,7 +71,7 @@ BackwardPlan backward_plan_of(const Shape& shape, int threads) {
     a.q = a.k = a.v = a.o = a.dout = hone_const(planned_tensor());
     a.dq = planned_tensor(shape.sum_dq), a.dk = a.dv = planned_tensor(shape.sum_dkv);
     BackwardPlan plan = cut_backward(p, a, info(p), shape.visibility(), planned_machine(threads));
-    lay_out(plan, p, a, planned_machine(threads).tuning);
+    lay_out(plan, p, planned_machine(threads).tuning);
     return plan;
 }
 

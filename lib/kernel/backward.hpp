@@ -30,6 +30,7 @@ struct BackwardRows {
     QueryHead at[kMostRows];  // of each row of the block, from here on
     const T* q[kMostRows];
     const T* dout[kMostRows];
+    ByRow<T> q_rows, dout_rows;  // where k and v are packed
     Range seen_columns[kMostRows];
     RowConstants<T> constant[kMostRows];
 
@@ -72,13 +73,19 @@ void gather_rows(BackwardRows<T>& row) {
     for (std::int64_t r = 0; r < count(row.rows); ++r) {
         const QueryHead at = row.at[r];
         const RowIndex index = {row.task.batch, at.head, at.query};
-        row.q[r] = scalars_of(call.q, index, row.scratch + call.scratch.q + r * call.block.key_width);
-        row.dout[r] =
-            scalars_of(call.dout, index, row.scratch + call.scratch.dout + r * call.block.value_width);
+        row.q[r] = scalars_of(call.q, index);
+        row.dout[r] = scalars_of(call.dout, index);
         row.seen_columns[r] =
             common(relative(keys_seen(call.visibility, at.query), row.keys.begin), row.columns);
         row.constant[r] = constants[row_index(call.n, row.task.batch, at)];
     }
+    if (call.in_place) return;
+    const auto gathered = [&](const T* const* rows, std::int64_t features, std::int64_t room,
+                              std::int64_t width) {
+        return gather(RowPointers<T>{rows}, count(row.rows), features, Matrix<T>{row.scratch + room, width});
+    };
+    row.q_rows = gathered(row.q, call.n.key_dim, call.scratch.q, call.block.key_width);
+    row.dout_rows = gathered(row.dout, call.n.value_dim, call.scratch.dout, call.block.value_width);
 }
 
 template <class T>
@@ -137,8 +144,8 @@ void score_rows(BackwardRows<T>& row) {
     const std::int64_t k_stride = n.key_dim * kPanel<T>, v_stride = n.value_dim * kPanel<T>;
     const T* const k = row.scratch + call.scratch.key_panels + first / kPanel<T> * k_stride;
     const T* const v = row.scratch + call.scratch.value_panels + first / kPanel<T> * v_stride;
-    multiply(ByRow<T>{row.q}, rows, Panels<T>{k, k_stride, n.key_dim, v}, columns, s, Join::store);
-    multiply(ByRow<T>{row.dout}, rows, Panels<T>{v, v_stride, n.value_dim, v}, columns, dp, Join::store);
+    multiply(row.q_rows, rows, Panels<T>{k, k_stride, n.key_dim, v}, columns, s, Join::store);
+    multiply(row.dout_rows, rows, Panels<T>{v, v_stride, n.value_dim, v}, columns, dp, Join::store);
 }
 
 // Step 2 for one row; gives the sum of ds if that is wanted.
@@ -227,19 +234,15 @@ void multiply_keys(const BackwardRows<T>& row, const B& b, Values values) {
     const Matrix<T> ds = row.scores(call.scratch.dscores);
     const Matrix<T> dq = {row.scratch + call.scratch.dq, call.block.key_width};
     if (takes_all(row, values)) {
-        const T* ds_row[kMostRows];
-        for (std::int64_t r = 0; r < rows; ++r) ds_row[r] = ds.row(r);
-        return multiply(ByRow<T>{ds_row}, rows, b, features, dq, Join::store);
+        return multiply(by_row(ds), rows, b, features, dq, Join::store);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
         ScoreRow seen = score_row(row, r);
         seen.first_key += row.columns.begin;
         seen.seen = relative(seen.seen, row.columns.begin);
         if (seen.mask) seen.mask += row.columns.begin * seen.mask_stride;
-        const T* from;
-        multiply_seen([&](std::int64_t k) { return from = ds.row(r) + k, ByRow<T>{&from}; }, b, features,
-                      dq.row(r), Join::store,
-                      [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
+        multiply_seen([&](std::int64_t k) { return by_row(ds.at(r, k)); }, b, features, dq.row(r),
+                      Join::store, [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
     }
 }
 
@@ -255,13 +258,13 @@ void add_key_gradients(const BackwardRows<T>& row) {
     const Matrix<T> dv = {row.scratch + at.dv, call.block.value_width};
     if (call.dv.wanted) {
         T* const panels = row.scratch + at.dout_columns;
-        const Values values = pack_columns(ByRow<T>{row.dout}, rows, n.value_dim, stride, panels);
+        const Values values = pack_columns(RowPointers<T>{row.dout}, rows, n.value_dim, stride, panels);
         add_transposed(row, row.scores(at.scores), Panels<T>{panels, stride, rows, panels}, values,
                        n.value_dim, dv.at(first, 0));
     }
     if (call.dk.wanted) {
         T* const panels = row.scratch + at.query_columns;
-        const Values values = pack_columns(ByRow<T>{row.q}, rows, n.key_dim, stride, panels);
+        const Values values = pack_columns(RowPointers<T>{row.q}, rows, n.key_dim, stride, panels);
         add_transposed(row, row.scores(at.dscores), Panels<T>{panels, stride, rows, panels}, values,
                        n.key_dim, dk.at(first, 0));
     }

@@ -91,17 +91,14 @@ void add_values(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& stri
     const bool all =
         seen_of(call.visibility, queries, keys) == Seen::wholly && !may_hide(call.stages) && !strip.masked;
     if (all || values_of(block, v, features) == Values::finite) {
-        const T* p_row[kMostRows];
-        for (std::int64_t r = 0; r < rows; ++r) p_row[r] = p.row(r);
-        multiply(ByRow<T>{p_row}, rows, v, features, o, block.join);
+        multiply(by_row(p), rows, v, features, o, block.join);
         return;
     }
     for (std::int64_t r = 0; r < rows; ++r) {
         ScoreRow seen = score_row(row, strip.rows.begin + r, keys.begin, {0, count(keys)});
         if (strip.masked) seen = with_mask(call.mask, seen);
-        const T* from;
-        multiply_seen([&](std::int64_t k) { return from = p.row(r) + k, ByRow<T>{&from}; }, v, features,
-                      o.row(r), block.join, [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
+        multiply_seen([&](std::int64_t k) { return by_row(p.at(r, k)); }, v, features, o.row(r), block.join,
+                      [&](std::int64_t k) { return next_seen(call.stages, seen, k); });
     }
 }
 
@@ -111,12 +108,12 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
     const ForwardCall<T>& call = row.call;
     const std::int64_t rows = count(strip.rows), first = strip.columns.begin, columns = count(strip.columns);
     const Matrix<T> s = {row.scratch + call.scratch.scores + first, call.block.score_stride};
-    const T* const* const q = row.q + strip.rows.begin;
     if (call.reading != Reading::in_place) {
         const std::int64_t k_stride = call.n.key_dim * kPanel<T>;
         const Panels<T> k = {block.panels.k + first / kPanel<T> * k_stride, k_stride, call.n.key_dim,
                              block.panels.v};
-        multiply(ByRow<T>{q}, rows, k, columns, s, Join::store);
+        const ByRow<T> q = {row_of(row.q_rows, strip.rows.begin), row.q_rows.stride};
+        multiply(q, rows, k, columns, s, Join::store);
         weigh(row, block, strip);
         add_values(row, block, strip,
                    Panels<T>{block.panels.v + first * kPanel<T>, call.block.keys * kPanel<T>, columns,
@@ -125,8 +122,8 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
     }
     const RowIndex at = {row.task.batch, row.task.kv_head, block.keys.begin + first};
     with_rows(call.k, at, [&](const auto& k) {
-        multiply_transposed(q, rows, lines_at(k, columns, addresses_of(call.v, at)), call.n.key_dim, s,
-                            row.scratch + call.scratch.transposed);
+        multiply_transposed(row.q + strip.rows.begin, rows, lines_at(k, columns, addresses_of(call.v, at)),
+                            call.n.key_dim, s, row.scratch + call.scratch.transposed);
     });
     weigh(row, block, strip);
     with_rows(call.v, at,
@@ -228,11 +225,13 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
     for (std::int64_t r = 0; r < rows; ++r) {
         const QueryHead at = row_at(call.n, task.kv_head, row.rows.begin + r);
         row.at[r] = at;
-        row.q[r] = scalars_of(call.q, {task.batch, at.head, at.query},
-                              scratch + call.scratch.q + r * call.block.key_width);
+        row.q[r] = scalars_of(call.q, {task.batch, at.head, at.query});
         row.seen[r] = keys_seen(call.visibility, at.query);
         row.constant[r] = constants_of(call, task.batch, at);
     }
+    if (call.reading != Reading::in_place)
+        row.q_rows = gather(RowPointers<T>{row.q}, rows, call.n.key_dim,
+                            Matrix<T>{scratch + call.scratch.q, call.block.key_width});
     needs_compensation(count(key_blocks)) ? attend_partially(row, key_blocks)
                                           : attend_blocks(row, key_blocks);
     for (std::int64_t r = 0; r < rows; ++r) {

@@ -217,7 +217,7 @@ inline void multiply_lanes(const T* const* a, std::int64_t rows, const Lines<Row
     const std::int64_t width = round_up(rows, kPanel<T>);
     T* const panels = room;
     const Matrix<T> transposed = {room + width * features, width};
-    pack_transposed(ByRow<T>{a}, rows, features, panels);
+    pack_transposed(RowPointers<T>{a}, rows, features, panels);
     for (std::int64_t first = 0; first < b.depth; first += most) {
         const std::int64_t lines = smaller(most, b.depth - first);
         decltype(row_of(b.rows, 0)) line[most];

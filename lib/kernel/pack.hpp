@@ -34,6 +34,33 @@ template <class T, class Rows>
     }
 }
 
+// Rows that lie anywhere.
+template <class T>
+struct RowPointers {
+    const T* const* row;
+};
+template <class T>
+inline const T* row_of(const RowPointers<T>& rows, std::int64_t row) {
+    return rows.row[row];
+}
+
+// The left factor of these rows: where they lie, if that is one after the other, else copied to `room`.
+template <class T>
+inline ByRow<T> gather(const RowPointers<T>& rows, std::int64_t count, std::int64_t features,
+                       Matrix<T> room) {
+    bool together = true;
+    for (std::int64_t r = 1; r < count; ++r) together &= rows.row[r] == rows.row[0] + r * features;
+    if (together) return {rows.row[0], features};
+    for (std::int64_t r = 0; r < count; ++r) {
+        const T* const from = rows.row[r];
+        T* const to = room.row(r);
+        std::int64_t d = 0;
+        for (; d + kWidth<T> <= features; d += kWidth<T>) store(to + d, load(from + d));
+        for (; d < features; ++d) to[d] = from[d];
+    }
+    return by_row(room);
+}
+
 // What packing found.
 enum class Values { finite, non_finite };
 

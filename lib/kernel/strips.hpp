@@ -18,6 +18,7 @@ struct ForwardRows {
     T* const scratch;
     const Range rows;  // of the kv head
     Matrix<T> o;
+    ByRow<T> q_rows;          // q of the rows, where keys are packed
     QueryHead at[kMostRows];  // of each row of the block, from here on
     const T* q[kMostRows];
     Range seen[kMostRows];  // keys
