@@ -41,10 +41,13 @@ struct Coefficients;
 
 template <>
 struct Coefficients<float> {
-    // e^r = 1 + r + r^2 P(r) for |r| <= ln(2) / 2: relative error 3.2e-9.
+    // e^r = 1 + r + r^2 P(r) for |r| <= ln(2) / 2: relative error 3.2e-9; for |r| <= ln(2) / 32: 1.6e-9.
     static constexpr float exp[] = {0.49999994f, 0.166665211f, 0.0416682586f, 0.00836866815f, 0.00138213031f};
+    static constexpr float short_exp[] = {0.500016153f, 0.166667134f};
     static constexpr float exp_end = 88.02969f;         // 127 ln 2
-    static constexpr float exp_round = 12582912 + 127;  // 1.5 * 2^23: adding it rounds to integer
+    static constexpr float normal_exp_end = 87.33654f;  // 126 ln 2
+    static constexpr int exp_bias = 127;
+    static constexpr float round_to_integer = 12582912;  // 1.5 * 2^23: adding it does
     // As one number 1.9e-9 too small; in two, the first of so few bits that its product with n is exact.
     static constexpr float ln2 = 0.693147182f, ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;
     // log(1 + t) = t N(t) / D(t) on [0, 1]: relative error 2.2e-8.
@@ -71,7 +74,8 @@ struct Coefficients<double> {
                                      2.4801492506957585e-5, 2.7557553606204201e-6, 2.7630434012573127e-7,
                                      2.5010089757750532e-8};
     static constexpr double exp_end = 709.0895657128241;
-    static constexpr double exp_round = 6755399441055744 + 1023;  // 1.5 * 2^52
+    static constexpr int exp_bias = 1023;
+    static constexpr double round_to_integer = 6755399441055744;  // 1.5 * 2^52
     static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
     // Relative error 6.6e-18.
     static constexpr double log1p_n[] = {1,
@@ -115,15 +119,30 @@ struct Coefficients<double> {
                                         0.0000250400745188136839};
 };
 
-// x - n ln 2 and n ln 2 - x, for integers n up to the exponent's range. In float one number for ln 2 does
-// where operations are fused: its error is 2.8e-9 of x.
+// Powers of two between 2^n and 2^(n + 1) that a table holds, where there are such tables.
+template <class T>
+inline constexpr int kSteps = kHasTables<T> ? 16 : 1;
+
+// x log2(e) in steps, whose integer is in the low bits of `shifted`, and what is left: x = n ln(2) / kSteps +
+// r.
+template <class T>
+struct ExpParts {
+    Vectors<T> r, shifted;
+};
+template <class T>
+inline constexpr T kExpRound = Coefficients<T>::round_to_integer + kSteps<T>* Coefficients<T>::exp_bias;
+template <class T>
+inline constexpr T kStepsLog2e = static_cast<T>(kSteps<T>* kLog2e);
+
+// x - n ln(2) / kSteps and n ln(2) / kSteps - x, for integers n up to the exponent's range. In float one
+// number for ln 2 does where operations are fused: its error is 2.8e-9 of x.
 template <class T>
 inline constexpr bool kPlainLn2 = kFused && sizeof(T) == 4;
 template <class T>
 inline Vectors<T> minus_ln2(const Vectors<T>& x, const Vectors<T>& n) {
     using C = Coefficients<T>;
     if constexpr (kPlainLn2<T>)
-        return fnma(n, Vectors<T>(C::ln2), x);
+        return fnma(n, Vectors<T>(C::ln2 / kSteps<T>), x);
     else
         return fnma(n, Vectors<T>(C::ln2_low), fnma(n, Vectors<T>(C::ln2_high), x));
 }
@@ -131,35 +150,56 @@ template <class T>
 inline Vectors<T> ln2_minus(const Vectors<T>& n, const Vectors<T>& x) {
     using C = Coefficients<T>;
     if constexpr (kPlainLn2<T>)
-        return fms(n, Vectors<T>(C::ln2), x);
+        return fms(n, Vectors<T>(C::ln2 / kSteps<T>), x);
     else
         return fma(n, Vectors<T>(C::ln2_low), fms(n, Vectors<T>(C::ln2_high), x));
 }
 
-// 2^n e^r for |r| <= ln(2) / 2; n is in the low bits of `shifted`. Exactly 2^n at r = 0.
+// The parts of x, and of -x.
 template <class T>
-inline Vectors<T> exp_from_parts(const Vectors<T>& r, const Vectors<T>& shifted) {
-    const Vectors<T> power = power_from_bits(shifted), square = r * r;
-    return fma(fma(square, polynomial(r, Coefficients<T>::exp), r), power, power);
+inline ExpParts<T> parts_of(const Vectors<T>& x) {
+    const Vectors<T> round(kExpRound<T>), shifted = fma(x, Vectors<T>(kStepsLog2e<T>), round);
+    return {minus_ln2(x, shifted - round), shifted};
+}
+template <class T>
+inline ExpParts<T> parts_of_minus(const Vectors<T>& x) {
+    const Vectors<T> round(kExpRound<T>), shifted = fnma(x, Vectors<T>(kStepsLog2e<T>), round);
+    return {ln2_minus(round - shifted, x), shifted};
 }
 
-// e^x for x up to the exponent's range; exactly 0 below half the smallest normal number (and at -inf), NaN at
-// NaN.
+// e to the sum of the parts, as long as that is a normal number or has no table; exactly 2^n at r = 0.
+template <class T>
+inline Vectors<T> exp_from_parts(const ExpParts<T>& of) {
+    using C = Coefficients<T>;
+    const Vectors<T> square = of.r * of.r;
+    if constexpr (kHasTables<T>) {
+        const Vectors<T> power = power_from_table(of.shifted);
+        return fma(fma(square, polynomial(of.r, C::short_exp), of.r), power, power);
+    } else {
+        const Vectors<T> power = power_from_bits(of.shifted);
+        return fma(fma(square, polynomial(of.r, C::exp), of.r), power, power);
+    }
+}
+
+// e^x for x up to the exponent's range; exactly 0 below the smallest normal number or half of it (and at
+// -inf), NaN at NaN. Powers from a table are no powers below that: they are not looked at.
 template <class T>
 inline Vectors<T> exp(Vectors<T> x) {
     using C = Coefficients<T>;
-    x = at_least(Vectors<T>(-C::exp_end), x);
-    const Vectors<T> round(C::exp_round), shifted = fma(x, Vectors<T>(static_cast<T>(kLog2e)), round);
-    return exp_from_parts(minus_ln2(x, shifted - round), shifted);
+    if constexpr (kHasTables<T>)
+        return select(x < Vectors<T>(-C::normal_exp_end), Vectors<T>(0), exp_from_parts(parts_of(x)));
+    else
+        return exp_from_parts(parts_of(at_least(Vectors<T>(-C::exp_end), x)));
 }
 
 // e^-x likewise.
 template <class T>
 inline Vectors<T> exp_minus(Vectors<T> x) {
     using C = Coefficients<T>;
-    x = at_most(Vectors<T>(C::exp_end), x);
-    const Vectors<T> round(C::exp_round), shifted = fnma(x, Vectors<T>(static_cast<T>(kLog2e)), round);
-    return exp_from_parts(ln2_minus(round - shifted, x), shifted);
+    if constexpr (kHasTables<T>)
+        return select(Vectors<T>(C::normal_exp_end) < x, Vectors<T>(0), exp_from_parts(parts_of_minus(x)));
+    else
+        return exp_from_parts(parts_of_minus(at_most(Vectors<T>(C::exp_end), x)));
 }
 
 // x^2 - square, where that is x^2 rounded: exact.
@@ -178,11 +218,11 @@ inline Vectors<double> rounded_off_square(const Vectors<double>& x, const Vector
 // the end, would be the relative error of the result.
 template <class T>
 inline Vectors<T> exp_minus_square(Vectors<T> x) {
-    const Vectors<T> round(Coefficients<T>::exp_round), square = x * x;
-    const Vectors<T> shifted = fnma(square, Vectors<T>(static_cast<T>(kLog2e)), round);
-    Vectors<T> r = ln2_minus(round - shifted, square);
-    if constexpr (sizeof(T) == 8) r = r - rounded_off_square(x, square);
-    return exp_from_parts(r, shifted);
+    const Vectors<T> square = x * x;
+    if constexpr (sizeof(T) == 4) return exp_minus(square);
+    ExpParts<T> parts = parts_of_minus(square);
+    if constexpr (sizeof(T) == 8) parts.r = parts.r - rounded_off_square(x, square);
+    return exp_from_parts(parts);
 }
 
 // log(1 + t) for 0 <= t <= 1.

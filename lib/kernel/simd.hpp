@@ -197,6 +197,25 @@ inline Vec<T> power_from_bits(Vec<T> shifted) {
 #endif
 }
 
+// Whether an instruction takes elements from a table of 16 in a register.
+template <class T>
+inline constexpr bool kHasTables = false;
+#if defined(__AVX512F__)
+template <>
+inline constexpr bool kHasTables<float> = true;
+
+// 2^(n / 16) likewise, where that is a normal number. The table has the mantissas of 2^(j / 16), less j where
+// shifting n leaves its last 4 bits.
+inline Vec<float> power_from_table(Vec<float> shifted) {
+    alignas(64) static constexpr int mantissas[16] = {0,       -152893, -289342, -408621, -509968, -592590,
+                                                      -655657, -698305, -719629, -718684, -694486, -646004,
+                                                      -572163, -471841, -343865, -187011};
+    const __m512i n = _mm512_castps_si512(shifted);
+    const __m512i mantissa = _mm512_permutexvar_epi32(n, _mm512_load_si512(mantissas));
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(n, 19), mantissa));
+}
+#endif
+
 // A vector as the compiler's own shuffles take it. (xsimd has none that mean the same in all its versions and
 // ISAs.)
 template <class T>

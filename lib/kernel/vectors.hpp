@@ -124,6 +124,11 @@ inline Vectors<T> power_from_bits(const Vectors<T>& shifted) {
 }
 
 template <class T>
+inline Vectors<T> power_from_table(const Vectors<T>& shifted) {
+    return each<Vectors<T>>([&](int i) { return power_from_table(shifted.v[i]); });
+}
+
+template <class T>
 inline T sum_of(const Vectors<T>& x) {
     Vec<T> sum = x.v[0];
     for (int i = 1; i < kInStep; ++i) sum = sum + x.v[i];
