@@ -64,6 +64,18 @@ struct RowFunctions {
 template <class T>
 inline constexpr RowState<T> kNoState = {0, -infinity<T>()};
 
+// Rows whose maxima are found, and raised, before their weights: so few that their scores stay in L1
+// meanwhile.
+template <class T>
+inline constexpr int kGroupRows = Vectors<T>::width;
+
+// The scores of one of the rows.
+template <class T>
+inline Scores<T> scores_of(const ScoreRows<T>& of, std::int64_t r) {
+    return {of.s.row(r), of.columns, common(relative(of.seen[r], of.first_key), of.columns), of.scale,
+            of.shown};
+}
+
 // Raises the maximum of a row to `most`; gives the factor for its o.
 template <class T>
 inline T raise_maximum(RowState<T>& state, T most) {
@@ -121,14 +133,28 @@ struct MaximumAndSum : Divided {
         const T offset = Act::offset(parameter, head);
         return {offset == -infinity<T>() ? 0.0 : 1.0, offset};
     }
+    // No row waits for the one before: the maxima of a group are found first.
     template <class T, class Act>
-    static T weigh(const Scores<T>& row, const RowConstants<T>&, RowState<T>& state) {
-        const T here = row_maximum(row), most = here > state.maximum ? here : state.maximum;
-        // Where every score so far is -inf, any finite maximum gives weights of 0.
-        const T sum = hone::weigh<T, Act, MaximumAndSum>(row, most == -infinity<T>() ? T(0) : -most);
-        const T rescale = raise_maximum(state, most);
-        state.sum += sum;
-        return rescale;
+    static void weigh(const ScoreRows<T>& of, Range group) {
+        alignas(64) T rescale[kGroupRows<T>] = {};
+        bool raised = false;
+        for (std::int64_t r = group.begin; r < group.end; ++r) {
+            T& most = of.state[r].maximum;
+            const T here = row_maximum(scores_of(of, r));
+            if (!(here > most)) continue;
+            rescale[r - group.begin] = most - here;
+            most = here;
+            raised = true;
+        }
+        if (raised) store(rescale, exp(load_vectors(rescale)));
+        for (std::int64_t r = group.begin; r < group.end; ++r) {
+            RowState<T>& state = of.state[r];
+            // Where every score so far is -inf, any finite maximum gives weights of 0.
+            const T shift = state.maximum == -infinity<T>() ? T(0) : -state.maximum;
+            of.rescale[r] = raised ? rescale[r - group.begin] : T(1);
+            const T sum = hone::weigh<T, Act, MaximumAndSum>(scores_of(of, r), shift);
+            state.sum = state.sum * static_cast<double>(of.rescale[r]) + sum;
+        }
     }
     // The weight e^-L is in the shift.
     template <class T, class Act>
@@ -165,17 +191,22 @@ struct Sum : Divided {
         return kNoState<T>;
     }
     template <class T, class Act>
-    static T weigh(const Scores<T>& row, const RowConstants<T>& constant, RowState<T>& state) {
-        const T here = row_maximum(row);
-        T most = here > state.maximum ? here : state.maximum;
-        if (most < static_cast<T>(Act::exponential_below))
-            return MaximumAndSum::weigh<T, Low>(row, constant, state);
-        T sum = hone::weigh<T, Act, Sum>(row, T(0));
-        most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
-        if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
-        const T rescale = raise_maximum(state, most);
-        state.sum += sum;
-        return rescale;
+    static void weigh(const ScoreRows<T>& of, Range group) {
+        for (std::int64_t r = group.begin; r < group.end; ++r) {
+            RowState<T>& state = of.state[r];
+            const Scores<T> row = scores_of(of, r);
+            const T here = row_maximum(row);
+            T most = here > state.maximum ? here : state.maximum;
+            if (most < static_cast<T>(Act::exponential_below)) {
+                MaximumAndSum::weigh<T, Low>(of, {r, r + 1});
+                continue;
+            }
+            T sum = hone::weigh<T, Act, Sum>(row, T(0));
+            most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
+            if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
+            of.rescale[r] = raise_maximum(state, most);
+            state.sum += sum;
+        }
     }
     // The weight is e^(-L/2), which p takes twice. A row that is taken as exponential has a shift, as other
     // rows have none.
@@ -219,9 +250,11 @@ struct None {
         return kNoState<T>;
     }
     template <class T, class Act>
-    static T weigh(const Scores<T>& row, const RowConstants<T>& constant, RowState<T>&) {
-        hone::weigh<T, Act, None>(row, constant.shift);
-        return 1;
+    static void weigh(const ScoreRows<T>& of, Range group) {
+        for (std::int64_t r = group.begin; r < group.end; ++r) {
+            hone::weigh<T, Act, None>(scores_of(of, r), of.constant[r].shift);
+            of.rescale[r] = 1;
+        }
     }
     template <class T>
     static Rescale<T> join(RowState<T>&, const RowState<T>&) {
@@ -244,11 +277,8 @@ struct None {
 
 template <class T, class Act, class N>
 void weigh_rows(const ScoreRows<T>& of) {
-    for (std::int64_t r = 0; r < of.rows; ++r) {
-        const Range seen = common(relative(of.seen[r], of.first_key), of.columns);
-        of.rescale[r] = N::template weigh<T, Act>({of.s.row(r), of.columns, seen, of.scale, of.shown},
-                                                  of.constant[r], of.state[r]);
-    }
+    for (std::int64_t r = 0; r < of.rows; r += kGroupRows<T>)
+        N::template weigh<T, Act>(of, {r, smaller(r + kGroupRows<T>, of.rows)});
 }
 
 template <class T, class Act, class N>
