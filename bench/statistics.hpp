@@ -35,4 +35,25 @@ struct Summary {
     }
 };
 
+// The coefficient of variation of the median below which a case is settled.
+constexpr double kSettled = 0.025;
+// A case whose fastest slice takes less than this share of the median, or that runs for less than this share
+// of its time, shared the machine with others.
+constexpr double kUndisturbed = 0.9;
+// By so much of it may the clock move while a case is timed.
+constexpr double kClockMoved = 0.05;
+
+// Whether the seconds of slices are not settled, or were disturbed; on_cpu: the share of each slice's time
+// that its thread ran.
+inline bool is_noisy(const std::vector<double>& seconds, const std::vector<double>& on_cpu) {
+    const Summary s(seconds);
+    return s.cv_of_median >= kSettled || s.minimum < kUndisturbed * s.median || median(on_cpu) < kUndisturbed;
+}
+
+// Whether the clock moved, from slice to slice or within them.
+inline bool clock_moved(const std::vector<double>& clocks, const std::vector<double>& within) {
+    const auto [slowest, fastest] = std::ranges::minmax(clocks);
+    return fastest > (1 + kClockMoved) * slowest || median(within) > kClockMoved;
+}
+
 }  // namespace hone::bench

@@ -18,6 +18,12 @@ double seconds_per_call(const Run& run) {
     return run.real_accumulated_time / static_cast<double>(run.iterations);
 }
 
+std::vector<double> seconds_of(const std::vector<Run>& slices) {
+    std::vector<double> all;
+    for (const Run& run : slices) all.push_back(seconds_per_call(run));
+    return all;
+}
+
 std::vector<double> values(const std::vector<Run>& slices, const std::string& counter) {
     std::vector<double> all;
     for (const Run& run : slices) all.push_back(run.counters.at(counter));
@@ -144,14 +150,12 @@ Run aggregate(const Result& result, const char* name, benchmark::StatisticUnit u
     run.aggregate_name = name;
     run.aggregate_unit = unit;
     run.iterations = run.repetitions;
-    std::vector<double> real, cpu;
-    for (const Run& slice : result.slices) {
-        real.push_back(seconds_per_call(slice));
+    std::vector<double> cpu;
+    for (const Run& slice : result.slices)
         cpu.push_back(slice.cpu_accumulated_time / static_cast<double>(slice.iterations));
-    }
     // A reporter divides by the iterations, but where the unit is a percentage.
     const double calls = unit == benchmark::kTime ? static_cast<double>(run.iterations) : 1;
-    run.real_accumulated_time = statistic(real) * calls;
+    run.real_accumulated_time = statistic(seconds_of(result.slices)) * calls;
     run.cpu_accumulated_time = statistic(cpu) * calls;
     for (auto& [counter, value] : run.counters) value = statistic(values(result.slices, counter));
     return run;
@@ -160,9 +164,7 @@ Run aggregate(const Result& result, const char* name, benchmark::StatisticUnit u
 }  // namespace
 
 Summary Result::seconds() const {
-    std::vector<double> all;
-    for (const Run& run : slices) all.push_back(seconds_per_call(run));
-    return Summary(all);
+    return Summary(seconds_of(slices));
 }
 
 double Result::median(const std::string& counter) const {
@@ -170,15 +172,11 @@ double Result::median(const std::string& counter) const {
 }
 
 bool Result::is_noisy() const {
-    const Summary s = seconds();
-    return s.cv_of_median >= kSettled || s.minimum < kUndisturbed * s.median ||
-           median("on_cpu") < kUndisturbed;
+    return bench::is_noisy(seconds_of(slices), values(slices, "on_cpu"));
 }
 
 bool Result::clock_moved() const {
-    const std::vector<double> clocks = values(slices, "clock");
-    const auto [slowest, fastest] = std::ranges::minmax(clocks);
-    return fastest > (1 + kClockMoved) * slowest || median("clock_moved") > kClockMoved;
+    return bench::clock_moved(values(slices, "clock"), values(slices, "clock_moved"));
 }
 
 double Result::working_set() const {

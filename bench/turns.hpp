@@ -20,14 +20,6 @@ struct Settings {
     std::size_t memory = std::size_t(1) << 29;  // bytes of inputs and outputs of the cases that take turns
 };
 
-// The coefficient of variation of the median below which a case is settled.
-constexpr double kSettled = 0.025;
-// A case whose fastest slice takes less than this share of the median, or that runs for less than this share
-// of its time, shared the machine with others.
-constexpr double kUndisturbed = 0.9;
-// By so much of it may the clock move while a case is timed.
-constexpr double kClockMoved = 0.05;
-
 // What was measured of one case. Each slice is an iteration of Google Benchmark, with the counters of
 // Timed::slice() and max_error.
 struct Result {

@@ -52,5 +52,23 @@ TEST(Statistics, disturbed_slices_count_little) {
     EXPECT_LT(s.cv_of_median, 0.01);
 }
 
+TEST(Statistics, noise_is_scatter_or_another_process) {
+    const std::vector<double> steady = {1, 1.01, 1.02, 1.01, 1}, alone(5, 1);
+    EXPECT_FALSE(is_noisy(steady, alone));
+    EXPECT_TRUE(is_noisy(steady, {1, 0.5, 0.5, 0.6, 1}));
+    EXPECT_FALSE(is_noisy(steady, {1, 0.5, 1, 1, 1}));         // one of five
+    EXPECT_TRUE(is_noisy({1, 1.1, 1.2, 1.3, 1.4}, alone));     // quartiles 0.2 apart: 6% of the median
+    EXPECT_TRUE(is_noisy({0.5, 1, 1, 1, 1, 1, 1, 1}, alone));  // what is possible was seen once
+    EXPECT_FALSE(is_noisy({0.95, 1, 1, 1, 1, 1, 1, 1}, alone));
+}
+
+TEST(Statistics, clock_moves_between_slices_or_within_them) {
+    const std::vector<double> still(3, 0.0);
+    EXPECT_FALSE(clock_moved({3e9, 3.1e9, 3.05e9}, still));
+    EXPECT_TRUE(clock_moved({3e9, 3.2e9, 3.05e9}, still));
+    EXPECT_TRUE(clock_moved({3e9, 3e9, 3e9}, {0.06, 0.07, 0}));
+    EXPECT_FALSE(clock_moved({3e9, 3e9, 3e9}, {0.06, 0.04, 0}));
+}
+
 }  // namespace
 }  // namespace hone::bench
