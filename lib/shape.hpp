@@ -80,6 +80,16 @@ inline QueryHead row_at(const Extents& n, std::int64_t kv_head, std::int64_t row
     return {row / n.heads_per_kv, kv_head * n.heads_per_kv + row % n.heads_per_kv};
 }
 
+// Some rows of a kv head, without a division for each.
+inline void list_rows(const Extents& n, std::int64_t kv_head, Range rows, QueryHead* to) {
+    const std::int64_t first_head = kv_head * n.heads_per_kv, end_head = first_head + n.heads_per_kv;
+    QueryHead at = row_at(n, kv_head, rows.begin);
+    for (std::int64_t r = 0; r < count(rows); ++r) {
+        to[r] = at;
+        at = at.head + 1 < end_head ? QueryHead{at.query, at.head + 1} : QueryHead{at.query + 1, first_head};
+    }
+}
+
 // Where the value of a row lies in an array [batch, query_heads, queries].
 inline std::int64_t row_index(const Extents& n, std::int64_t batch, const QueryHead& at) {
     return (batch * n.query_heads + at.head) * n.queries + at.query;

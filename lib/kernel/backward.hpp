@@ -28,9 +28,7 @@ struct BackwardRows {
     Seen seen;                // of the columns
     bool masked;              // the mask hides some of the columns from some of the rows
     QueryHead at[kMostRows];  // of each row of the block, from here on
-    const T* q[kMostRows];
-    const T* dout[kMostRows];
-    ByRow<T> q_rows, dout_rows;  // where k and v are packed
+    TensorRows<T> q, dout;
     Range seen_columns[kMostRows];
     RowConstants<T> constant[kMostRows];
 
@@ -41,7 +39,7 @@ struct BackwardRows {
           scratch(scratch),
           rows(rows_of_block(call, row_block)),
           keys(keys_of_block(call, task.key_block)) {
-        for (std::int64_t r = 0; r < count(rows); ++r) at[r] = row_at(call.n, task.kv_head, rows.begin + r);
+        list_rows(call.n, task.kv_head, rows, at);
     }
 
     // A block of scores in the scratch, from the first column on.
@@ -73,19 +71,16 @@ void gather_rows(BackwardRows<T>& row) {
     for (std::int64_t r = 0; r < count(row.rows); ++r) {
         const QueryHead at = row.at[r];
         const RowIndex index = {row.task.batch, at.head, at.query};
-        row.q[r] = scalars_of(call.q, index);
-        row.dout[r] = scalars_of(call.dout, index);
+        row.q.row[r] = scalars_of(call.q, index);
+        row.dout.row[r] = scalars_of(call.dout, index);
         row.seen_columns[r] =
             common(relative(keys_seen(call.visibility, at.query), row.keys.begin), row.columns);
         row.constant[r] = constants[row_index(call.n, row.task.batch, at)];
     }
     if (call.in_place) return;
-    const auto gathered = [&](const T* const* rows, std::int64_t features, std::int64_t room,
-                              std::int64_t width) {
-        return gather(RowPointers<T>{rows}, count(row.rows), features, Matrix<T>{row.scratch + room, width});
-    };
-    row.q_rows = gathered(row.q, call.n.key_dim, call.scratch.q, call.block.key_width);
-    row.dout_rows = gathered(row.dout, call.n.value_dim, call.scratch.dout, call.block.value_width);
+    row.q.gather(count(row.rows), call.n.key_dim, {row.scratch + call.scratch.q, call.block.key_width});
+    row.dout.gather(count(row.rows), call.n.value_dim,
+                    {row.scratch + call.scratch.dout, call.block.value_width});
 }
 
 template <class T>
@@ -132,20 +127,20 @@ void score_rows(BackwardRows<T>& row) {
         const RowIndex at = {row.task.batch, row.task.kv_head, row.keys.begin + first};
         T* const room = row.scratch + call.scratch.transposed;
         with_rows(call.k, at, [&](const auto& k) {
-            multiply_transposed(row.q, rows, lines_at(k, columns, addresses_of(call.v, at)), n.key_dim, s,
+            multiply_transposed(row.q.row, rows, lines_at(k, columns, addresses_of(call.v, at)), n.key_dim, s,
                                 room);
         });
         with_rows(call.v, at, [&](const auto& v) {
-            multiply_transposed(row.dout, rows, lines_at(v, columns, addresses_of(call.k, at)), n.value_dim,
-                                dp, room);
+            multiply_transposed(row.dout.row, rows, lines_at(v, columns, addresses_of(call.k, at)),
+                                n.value_dim, dp, room);
         });
         return;
     }
     const std::int64_t k_stride = n.key_dim * kPanel<T>, v_stride = n.value_dim * kPanel<T>;
     const T* const k = row.scratch + call.scratch.key_panels + first / kPanel<T> * k_stride;
     const T* const v = row.scratch + call.scratch.value_panels + first / kPanel<T> * v_stride;
-    multiply(row.q_rows, rows, Panels<T>{k, k_stride, n.key_dim, v}, columns, s, Join::store);
-    multiply(row.dout_rows, rows, Panels<T>{v, v_stride, n.value_dim, v}, columns, dp, Join::store);
+    multiply(row.q.together, rows, Panels<T>{k, k_stride, n.key_dim, v}, columns, s, Join::store);
+    multiply(row.dout.together, rows, Panels<T>{v, v_stride, n.value_dim, v}, columns, dp, Join::store);
 }
 
 // Step 2 for one row; gives the sum of ds if that is wanted.
@@ -205,13 +200,23 @@ inline bool takes_all(const BackwardRows<T>& row, Values values) {
            (row.seen == Seen::wholly && !row.masked && !may_hide(row.call.stages));
 }
 
-// Step 3 for one of the two: out[columns, features] += a^T b over the rows, a being a block of scores.
+// Step 3 for one of the two: out[columns, features] += a^T b over the rows, a being a block of scores and b
+// those of q or of dout, which are packed in `room` if they cannot be read in place.
 template <class T>
-void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const Panels<T>& b, Values values,
-                    std::int64_t features, Matrix<T> out) {
-    const std::int64_t rows = count(row.rows), columns = count(row.columns);
-    if (takes_all(row, values))
-        return multiply(ByColumn<T>{a.data, a.stride}, columns, b, features, out, Join::add);
+void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const TensorRows<T>& from, std::int64_t features,
+                    T* room, Matrix<T> out) {
+    const std::int64_t rows = count(row.rows), columns = count(row.columns),
+                       stride = row.call.block.rows * kPanel<T>;
+    const ByColumn<T> left = {a.data, a.stride};
+    const ByRow<T>& together = from.together;
+    const bool near = !row.call.in_place && together.stride <= kNearLine<T> && features % kPanel<T> == 0;
+    if (near && takes_all(row, Values::non_finite)) {
+        const Panels<T> lines = {together.data, kPanel<T>, rows, nullptr, together.stride};
+        return multiply(left, columns, lines, features, out, Join::add);
+    }
+    const Values values = pack_columns(RowPointers<T>{from.row}, rows, features, stride, room);
+    const Panels<T> b = {room, stride, rows, room};
+    if (takes_all(row, values)) return multiply(left, columns, b, features, out, Join::add);
     for (std::int64_t j = 0; j < columns; ++j) {
         const std::int64_t element = row.columns.begin + j;
         const auto seen = [&](std::int64_t r) { return sees(row.call.stages, score_row(row, r), element); };
@@ -252,22 +257,15 @@ void add_key_gradients(const BackwardRows<T>& row) {
     const BackwardCall<T>& call = row.call;
     const Extents& n = call.n;
     const BackwardScratch& at = call.scratch;
-    const std::int64_t rows = count(row.rows), stride = call.block.rows * kPanel<T>,
-                       first = row.columns.begin;
+    const std::int64_t first = row.columns.begin;
     const Matrix<T> dk = {row.scratch + at.dk, call.block.key_width};
     const Matrix<T> dv = {row.scratch + at.dv, call.block.value_width};
-    if (call.dv.wanted) {
-        T* const panels = row.scratch + at.dout_columns;
-        const Values values = pack_columns(RowPointers<T>{row.dout}, rows, n.value_dim, stride, panels);
-        add_transposed(row, row.scores(at.scores), Panels<T>{panels, stride, rows, panels}, values,
-                       n.value_dim, dv.at(first, 0));
-    }
-    if (call.dk.wanted) {
-        T* const panels = row.scratch + at.query_columns;
-        const Values values = pack_columns(RowPointers<T>{row.q}, rows, n.key_dim, stride, panels);
-        add_transposed(row, row.scores(at.dscores), Panels<T>{panels, stride, rows, panels}, values,
-                       n.key_dim, dk.at(first, 0));
-    }
+    if (call.dv.wanted)
+        add_transposed(row, row.scores(at.scores), row.dout, n.value_dim, row.scratch + at.dout_columns,
+                       dv.at(first, 0));
+    if (call.dk.wanted)
+        add_transposed(row, row.scores(at.dscores), row.q, n.key_dim, row.scratch + at.query_columns,
+                       dk.at(first, 0));
 }
 
 template <class T>

@@ -112,8 +112,7 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
         const std::int64_t k_stride = call.n.key_dim * kPanel<T>;
         const Panels<T> k = {block.panels.k + first / kPanel<T> * k_stride, k_stride, call.n.key_dim,
                              block.panels.v};
-        const ByRow<T> q = {row_of(row.q_rows, strip.rows.begin), row.q_rows.stride};
-        multiply(q, rows, k, columns, s, Join::store);
+        multiply(rows_from(row.q.together, strip.rows.begin), rows, k, columns, s, Join::store);
         weigh(row, block, strip);
         add_values(row, block, strip,
                    Panels<T>{block.panels.v + first * kPanel<T>, call.block.keys * kPanel<T>, columns,
@@ -122,8 +121,9 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
     }
     const RowIndex at = {row.task.batch, row.task.kv_head, block.keys.begin + first};
     with_rows(call.k, at, [&](const auto& k) {
-        multiply_transposed(row.q + strip.rows.begin, rows, lines_at(k, columns, addresses_of(call.v, at)),
-                            call.n.key_dim, s, row.scratch + call.scratch.transposed);
+        multiply_transposed(row.q.row + strip.rows.begin, rows,
+                            lines_at(k, columns, addresses_of(call.v, at)), call.n.key_dim, s,
+                            row.scratch + call.scratch.transposed);
     });
     weigh(row, block, strip);
     with_rows(call.v, at,
@@ -222,16 +222,15 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
     const auto index = [&](std::int64_t r) { return KvRow{task.batch, task.kv_head, row.rows.begin + r}; };
     row.o = {call.splits > 1 ? partial_of(call, index(0), task.split).o : scratch + call.scratch.o,
              call.block.value_width};
+    list_rows(call.n, task.kv_head, row.rows, row.at);
     for (std::int64_t r = 0; r < rows; ++r) {
-        const QueryHead at = row_at(call.n, task.kv_head, row.rows.begin + r);
-        row.at[r] = at;
-        row.q[r] = scalars_of(call.q, {task.batch, at.head, at.query});
+        const QueryHead at = row.at[r];
+        row.q.row[r] = scalars_of(call.q, {task.batch, at.head, at.query});
         row.seen[r] = keys_seen(call.visibility, at.query);
         row.constant[r] = constants_of(call, task.batch, at);
     }
     if (call.reading != Reading::in_place)
-        row.q_rows = gather(RowPointers<T>{row.q}, rows, call.n.key_dim,
-                            Matrix<T>{scratch + call.scratch.q, call.block.key_width});
+        row.q.gather(rows, call.n.key_dim, {scratch + call.scratch.q, call.block.key_width});
     needs_compensation(count(key_blocks)) ? attend_partially(row, key_blocks)
                                           : attend_blocks(row, key_blocks);
     for (std::int64_t r = 0; r < rows; ++r) {

@@ -44,22 +44,25 @@ inline const T* row_of(const RowPointers<T>& rows, std::int64_t row) {
     return rows.row[row];
 }
 
-// The left factor of these rows: where they lie, if that is one after the other, else copied to `room`.
+// The rows of a block in q or in dout.
 template <class T>
-inline ByRow<T> gather(const RowPointers<T>& rows, std::int64_t count, std::int64_t features,
-                       Matrix<T> room) {
-    bool together = true;
-    for (std::int64_t r = 1; r < count; ++r) together &= rows.row[r] == rows.row[0] + r * features;
-    if (together) return {rows.row[0], features};
-    for (std::int64_t r = 0; r < count; ++r) {
-        const T* const from = rows.row[r];
-        T* const to = room.row(r);
-        std::int64_t d = 0;
-        for (; d + kWidth<T> <= features; d += kWidth<T>) store(to + d, load(from + d));
-        for (; d < features; ++d) to[d] = from[d];
+struct TensorRows {
+    const T* row[kMostRows];
+    ByRow<T> together;  // the same as a factor, once they are gathered
+
+    // Leaves them where they lie, if that is one after the other, else copies them to `room`.
+    void gather(std::int64_t count, std::int64_t features, Matrix<T> room) {
+        bool adjacent = true;
+        for (std::int64_t r = 1; r < count; ++r) adjacent &= row[r] == row[0] + r * features;
+        together = adjacent ? ByRow<T>{row[0], features} : by_row(room);
+        for (std::int64_t r = 0; r < (adjacent ? 0 : count); ++r) {
+            T* const to = room.row(r);
+            std::int64_t d = 0;
+            for (; d + kWidth<T> <= features; d += kWidth<T>) store(to + d, load(row[r] + d));
+            for (; d < features; ++d) to[d] = row[r][d];
+        }
     }
-    return by_row(room);
-}
+};
 
 // What packing found.
 enum class Values { finite, non_finite };

@@ -41,6 +41,10 @@ inline const T* row_of(const ByRow<T>& rows, std::int64_t row) {
     return rows.data + row * rows.stride;
 }
 template <class T>
+inline ByRow<T> rows_from(const ByRow<T>& rows, std::int64_t row) {
+    return {row_of(rows, row), rows.stride};
+}
+template <class T>
 inline ByRow<T> by_row(const Matrix<T>& rows) {
     return {rows.data, rows.stride};
 }
@@ -63,13 +67,15 @@ struct ByColumn {
     }
 };
 
-// The right factor, packed: panels of `depth` lines, `stride` elements apart. `after` is what the caller will
-// multiply by next, any address that is worth having in the cache; null: nothing.
+// The right factor: panels of `depth` lines, `stride` elements apart. Packed, a line follows the one before;
+// where lines lie as near as kNearLine they may be read in place. `after` is what the caller will multiply by
+// next, any address that is worth having in the cache; null: nothing.
 template <class T>
 struct Panels {
     const T* data;
     std::int64_t stride, depth;
     const T* after;
+    std::int64_t line = kPanel<T>;  // from line to line of a panel
 };
 
 // The pointer, of which the compiler does not know that it had it before: what is computed from it is
@@ -83,11 +89,12 @@ inline T* computed_here(T* pointer) {
 // c[rows, vectors * width] (+)= a b, b one panel. A sum starts from 0 and is added to c after kChain terms:
 // sums of many terms would lose digits if they went on in one chain.
 template <int rows, int vectors, class T, class Left>
-inline void multiply_tile(Left a, const T* b, std::int64_t depth, Matrix<T> c, Join join) {
+inline void multiply_tile(Left a, const Panels<T>& b, Matrix<T> c, Join join) {
     constexpr int w = kWidth<T>;
+    const T* line = b.data;
     std::int64_t k = 0;
     do {
-        const std::int64_t end = smaller(k + kChain, depth);
+        const std::int64_t end = smaller(k + kChain, b.depth);
         Vec<T> sum[rows][vectors];
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r)
@@ -96,11 +103,11 @@ inline void multiply_tile(Left a, const T* b, std::int64_t depth, Matrix<T> c, J
                 // Unrolled, as another thread on the same core leaves few issue slots: at D = 128 backward
                 // gains 9%.
 #pragma GCC unroll 4
-        for (; k < end; ++k) {
+        for (; k < end; ++k, line += b.line) {
             a.fetch_ahead(k);
             Vec<T> right[vectors];
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; ++v) right[v] = load(b + k * kPanel<T> + v * w);
+            for (int v = 0; v < vectors; ++v) right[v] = load(line + v * w);
 #pragma GCC unroll 16
             for (int r = 0; r < rows; ++r) {
                 const Vec<T> left(a(r, k));
@@ -120,15 +127,14 @@ inline void multiply_tile(Left a, const T* b, std::int64_t depth, Matrix<T> c, J
         else
             write([](const T* to, Vec<T> x) { return load(to) + x; });
         join = Join::add;
-    } while (k < depth);
+    } while (k < b.depth);
 }
 
 // The tile of these rows, at most `rows` of them, and one panel.
 template <int rows, int vectors, class T, class A>
 inline void multiply_rows(A a, Range tile, const Panels<T>& b, Matrix<T> c, Join join) {
     if (count(tile) == rows)
-        multiply_tile<rows, vectors>(a.template tile<rows>(tile.begin), b.data, b.depth, c.at(tile.begin, 0),
-                                     join);
+        multiply_tile<rows, vectors>(a.template tile<rows>(tile.begin), b, c.at(tile.begin, 0), join);
     else if constexpr (rows > 1)
         multiply_rows<rows - 1, vectors>(a, tile, b, c, join);
 }
@@ -161,7 +167,7 @@ template <class T, class A>
                                 Join join) {
     Panels<T> panel = b;
     for (std::int64_t first = 0; first < columns; first += kPanel<T>, panel.data += b.stride) {
-        panel.after = first + kPanel<T> < columns ? panel.data + b.stride : b.after;
+        panel.after = first + kPanel<T> < columns && b.line == kPanel<T> ? panel.data + b.stride : b.after;
         if (columns - first > kWidth<T>)
             multiply_panel<kTileVectors>(a, rows, panel, c.at(0, first), join);
         else

@@ -9,7 +9,7 @@ namespace {
 // Some lines of a right factor.
 template <class T>
 inline Panels<T> lines_of(const Panels<T>& b, Range lines) {
-    return {b.data + lines.begin * kPanel<T>, b.stride, count(lines), b.after};
+    return {b.data + lines.begin * b.line, b.stride, count(lines), b.after, b.line};
 }
 template <class Rows>
 inline Lines<Rows> lines_of(const Lines<Rows>& b, Range lines) {

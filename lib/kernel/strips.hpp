@@ -18,10 +18,9 @@ struct ForwardRows {
     T* const scratch;
     const Range rows;  // of the kv head
     Matrix<T> o;
-    ByRow<T> q_rows;          // q of the rows, where keys are packed
+    TensorRows<T> q;
     QueryHead at[kMostRows];  // of each row of the block, from here on
-    const T* q[kMostRows];
-    Range seen[kMostRows];  // keys
+    Range seen[kMostRows];    // keys
     RowConstants<T> constant[kMostRows];
     RowState<T> state[kMostRows];
 
@@ -82,6 +81,7 @@ inline std::int64_t first_column(const ForwardCall<T>& call, std::int64_t column
 
 // The strips of a block of rows in a block of keys.
 struct Strips {
+    static_assert(kMostRows % kEdgeRows == 0);
     Strip list[kMostRows / kEdgeRows];
     int count = 0;
     bool see_any = false;
