@@ -60,7 +60,7 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option("--benchmark_out", options.out, "also writes a report, as JSON, to this file");
     app.add_option("--benchmark_out_format", "of that file")->check(CLI::IsMember({"json"}));
     app.add_option("--benchmark_format", options.format, "of what is printed")
-        ->check(CLI::IsMember({"table", "console", "json", "csv"}));
+        ->check(CLI::IsMember({"table", "console", "json"}));
     app.add_option("--benchmark_min_time", options.settings.slice_seconds, "seconds of a slice of calls")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();

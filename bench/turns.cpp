@@ -6,7 +6,6 @@
 #include <memory>
 #include <random>
 
-#include "format.hpp"
 #include "machine.hpp"
 
 namespace hone::bench {

@@ -17,24 +17,32 @@ struct Matrix {
     Matrix at(std::int64_t row, std::int64_t column) const { return {data + row * stride + column, stride}; }
 };
 
-// The left factor by rows: element (r, k) is data[r * stride + k]. Rows with a pointer each would not leave a
-// tile enough registers for addresses (AVX-512 on Zen 5: 22 to 33 cycles more for each tile of 8 rows).
-template <class T>
-struct ByRow {
+// Where element (r, k) of a left factor lies.
+enum class Order {
+    by_row,     // data[r * stride + k]
+    by_column,  // data[k * stride + r]
+};
+
+// The left factor of a product, or of one of its tiles. (Rows with a pointer each would not leave a tile
+// enough registers for addresses: AVX-512 on Zen 5, 22 to 33 cycles more for each tile of 8 rows.)
+template <class T, Order order>
+struct LeftFactor {
     const T* data;
     std::int64_t stride;
+
+    T operator()(int r, std::int64_t k) const {
+        return order == Order::by_row ? data[r * stride + k] : data[k * stride + r];
+    }
+    void fetch_ahead(std::int64_t) const {}
     template <int rows>
-    struct Tile {
-        const T* data;
-        std::int64_t stride;
-        T operator()(int r, std::int64_t k) const { return data[r * stride + k]; }
-        void fetch_ahead(std::int64_t) const {}
-    };
-    template <int rows>
-    Tile<rows> tile(std::int64_t first) const {
-        return {data + first * stride, stride};
+    LeftFactor tile(std::int64_t first) const {
+        return {data + first * (order == Order::by_row ? stride : 1), stride};
     }
 };
+template <class T>
+using ByRow = LeftFactor<T, Order::by_row>;
+template <class T>
+using ByColumn = LeftFactor<T, Order::by_column>;
 
 template <class T>
 inline const T* row_of(const ByRow<T>& rows, std::int64_t row) {
@@ -48,24 +56,6 @@ template <class T>
 inline ByRow<T> by_row(const Matrix<T>& rows) {
     return {rows.data, rows.stride};
 }
-
-// The left factor transposed in memory: element (r, k) is data[k * stride + r].
-template <class T>
-struct ByColumn {
-    const T* data;
-    std::int64_t stride;
-    template <int rows>
-    struct Tile {
-        const T* data;
-        std::int64_t stride;
-        T operator()(int r, std::int64_t k) const { return data[k * stride + r]; }
-        void fetch_ahead(std::int64_t) const {}
-    };
-    template <int rows>
-    Tile<rows> tile(std::int64_t first) const {
-        return {data + first, stride};
-    }
-};
 
 // The right factor: panels of `depth` lines, `stride` elements apart. Packed, a line follows the one before;
 // where lines lie as near as kNearLine they may be read in place. `after` is what the caller will multiply by
