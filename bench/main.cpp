@@ -25,7 +25,7 @@ namespace {
 // Beyond this the host's other work shows in the figures.
 constexpr double kMuchStolen = 0.01;
 
-struct Options {
+struct Arguments {
     std::vector<std::string> names;
     std::string preset, filter, implementation, format = "table", out;
     bool report = false, lists = false;
@@ -47,27 +47,28 @@ std::string footer() {
 }
 
 // The options have Google Benchmark's names where it has them.
-void add_options(CLI::App& app, Options& options) {
-    app.add_option("NAME", options.names, "what is timed");
-    app.add_option("--preset", options.preset, "times the shapes of a real model");
-    app.add_option("--implementation", options.implementation,
+void add_options(CLI::App& app, Arguments& arguments) {
+    app.add_option("NAME", arguments.names, "what is timed");
+    app.add_option("--preset", arguments.preset, "times the shapes of a real model");
+    app.add_option("--implementation", arguments.implementation,
                    "also times the kernels of this shared library, beside hone's: see hone/implementation.h");
-    app.add_flag("--report", options.report, "times what bench/report/report.py draws, and prints no table");
-    app.add_option("--benchmark_filter", options.filter,
+    app.add_flag("--report", arguments.report,
+                 "times what bench/report/report.py draws, and prints no table");
+    app.add_option("--benchmark_filter", arguments.filter,
                    "times what matches this regular expression among several thousand cases; - before it: "
                    "what does not");
-    app.add_flag("--benchmark_list_tests", options.lists, "lists the names instead");
-    app.add_option("--benchmark_out", options.out, "also writes a report, as JSON, to this file");
+    app.add_flag("--benchmark_list_tests", arguments.lists, "lists the names instead");
+    app.add_option("--benchmark_out", arguments.out, "also writes a report, as JSON, to this file");
     app.add_option("--benchmark_out_format", "of that file")->check(CLI::IsMember({"json"}));
-    app.add_option("--benchmark_format", options.format, "of what is printed")
+    app.add_option("--benchmark_format", arguments.format, "of what is printed")
         ->check(CLI::IsMember({"table", "console", "json"}));
-    app.add_option("--benchmark_min_time", options.settings.slice_seconds, "seconds of a slice of calls")
+    app.add_option("--benchmark_min_time", arguments.settings.slice_seconds, "seconds of a slice of calls")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--benchmark_repetitions", options.slices,
+    app.add_option("--benchmark_repetitions", arguments.slices,
                    "times exactly so many slices; without it: until the median is known to 2.5%")
         ->check(CLI::PositiveNumber);
-    app.add_option("--time-limit", options.settings.case_seconds, "seconds that a case has for that")
+    app.add_option("--time-limit", arguments.settings.case_seconds, "seconds that a case has for that")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
 }
@@ -88,18 +89,18 @@ std::vector<Case> filtered(std::vector<Case> cases, std::string filter) {
     return cases;
 }
 
-std::vector<Case> chosen(const Options& options) {
+std::vector<Case> chosen(const Arguments& arguments) {
     std::vector<Case> cases;
-    for (const std::string& name : options.names) cases.push_back(parse_case(name));
-    if (!cases.empty() && options.preset.empty()) return filtered(cases, options.filter);
+    for (const std::string& name : arguments.names) cases.push_back(parse_case(name));
+    if (!cases.empty() && arguments.preset.empty()) return filtered(cases, arguments.filter);
     const char* isa = hone_isa_active();
     if (!isa) throw Error(HONE_UNSUPPORTED, hone_last_error());
-    if (!options.preset.empty())
-        std::ranges::copy(preset_cases(options.preset, isa), std::back_inserter(cases));
-    if (!cases.empty()) return filtered(cases, options.filter);
-    if (options.report) return filtered(report_cases(isa), options.filter);
-    if (options.filter.empty() && !options.lists) return default_cases(isa);
-    return filtered(all_cases(), options.filter);
+    if (!arguments.preset.empty())
+        std::ranges::copy(preset_cases(arguments.preset, isa), std::back_inserter(cases));
+    if (!cases.empty()) return filtered(cases, arguments.filter);
+    if (arguments.report) return filtered(report_cases(isa), arguments.filter);
+    if (arguments.filter.empty() && !arguments.lists) return default_cases(isa);
+    return filtered(all_cases(), arguments.filter);
 }
 
 // What the figures may suffer from.
@@ -163,40 +164,40 @@ std::vector<Subject> subjects(const std::vector<Case>& cases, const Implementati
 }
 
 // 0 where every case was measured.
-int measure(const std::vector<Case>& cases, const Options& options) {
+int measure(const std::vector<Case>& cases, const Arguments& arguments) {
     const Implementation hone;
     std::optional<Implementation> other;
-    if (!options.implementation.empty()) other.emplace(options.implementation);
+    if (!arguments.implementation.empty()) other.emplace(arguments.implementation);
     const std::vector<Subject> all = subjects(cases, hone, other ? &*other : nullptr);
-    if (!options.out.empty() && !std::ofstream(options.out, std::ios::app))
-        throw Error(HONE_INVALID_ARGUMENT, "--benchmark_out: " + options.out + " cannot be written");
+    if (!arguments.out.empty() && !std::ofstream(arguments.out, std::ios::app))
+        throw Error(HONE_INVALID_ARGUMENT, "--benchmark_out: " + arguments.out + " cannot be written");
     const StolenTime stolen;
     const double check = clock_check();
     Progress progress(all.size());
-    measure_in_turns(all, options.settings, progress);
+    measure_in_turns(all, arguments.settings, progress);
     progress.finish();
 
     for (const auto& [key, value] : environment()) benchmark::AddCustomContext(key, value);
     benchmark::AddCustomContext("stolen_time", format("%.4f", stolen.share()));
     benchmark::AddCustomContext("clock_check", format("%.4f", check));
-    if (!options.report) print(options.format, progress.results());
-    write_report(options.out, progress.results());
-    if (options.format == "table" && !options.out.empty() && !options.report)
-        std::cout << "\nThe full report: " << options.out << "\n";
+    if (!arguments.report) print(arguments.format, progress.results());
+    write_report(arguments.out, progress.results());
+    if (arguments.format == "table" && !arguments.out.empty() && !arguments.report)
+        std::cout << "\nThe full report: " << arguments.out << "\n";
     std::cout.flush();
     print_warnings(stolen.share(), check);
 
     bool failed = false;
     for (const Result& result : progress.results())
-        if (failed |= !result.error.empty(); !result.error.empty() && options.format != "table")
+        if (failed |= !result.error.empty(); !result.error.empty() && arguments.format != "table")
             std::fprintf(stderr, "%s: %s\n", result.subject.name().c_str(), result.error.c_str());
     return failed ? 1 : 0;
 }
 
 int run(int argc, char** argv) {
     CLI::App app("hone-bench: speed, share of the machine's peak, and error of the kernels.", "hone-bench");
-    Options options;
-    add_options(app, options);
+    Arguments arguments;
+    add_options(app, arguments);
     app.footer(footer());
     app.allow_extras();
     try {
@@ -215,9 +216,10 @@ int run(int argc, char** argv) {
     benchmark::Initialize(&count, words.data());
     if (benchmark::ReportUnrecognizedArguments(count, words.data())) return 2;
 
-    if (options.slices > 0) options.settings.least_slices = options.settings.most_slices = options.slices;
-    const std::vector<Case> cases = chosen(options);
-    if (!options.lists) return measure(cases, options);
+    if (arguments.slices > 0)
+        arguments.settings.least_slices = arguments.settings.most_slices = arguments.slices;
+    const std::vector<Case> cases = chosen(arguments);
+    if (!arguments.lists) return measure(cases, arguments);
     for (const Case& c : cases) std::puts(c.name().c_str());
     return 0;
 }

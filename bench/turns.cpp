@@ -30,7 +30,7 @@ std::vector<double> values(const std::vector<Run>& slices, const std::string& co
 }
 
 // A case while it is timed.
-struct Entry {
+struct Timing {
     Result result;
     std::unique_ptr<Timed> timed;
     benchmark::IterationCount calls = 1;  // of a slice
@@ -46,86 +46,86 @@ struct Entry {
     }
 };
 
-void prepare(Entry& entry, Preparation& preparation, const Settings& settings) {
+void prepare(Timing& timing, Preparation& preparation, const Settings& settings) {
     try {
-        entry.timed = preparation.prepare(entry.result.subject);
-        entry.calls =
-            std::max<std::int64_t>(1, std::llround(settings.slice_seconds / entry.timed->seconds()));
+        timing.timed = preparation.prepare(timing.result.subject);
+        timing.calls =
+            std::max<std::int64_t>(1, std::llround(settings.slice_seconds / timing.timed->seconds()));
     } catch (const std::exception& error) {
-        entry.result.error = error.what();
+        timing.result.error = error.what();
     }
 }
 
 // Takes what Google Benchmark measured: one slice of one case.
 class Collector : public benchmark::BenchmarkReporter {
   public:
-    explicit Collector(std::vector<Entry*> entries) : entries_(std::move(entries)) {}
+    explicit Collector(std::vector<Timing*> timings) : timings_(std::move(timings)) {}
 
     bool ReportContext(const Context&) override { return true; }
     void ReportRuns(const std::vector<Run>& runs) override {
         for (const Run& run : runs) {
-            Entry& entry = *entries_[next_++];
+            Timing& timing = *timings_[next_++];
             if (run.error_occurred)
-                entry.result.error = run.error_message;
+                timing.result.error = run.error_message;
             else
-                entry.result.slices.push_back(run), entry.seconds += run.real_accumulated_time;
+                timing.result.slices.push_back(run), timing.seconds += run.real_accumulated_time;
         }
     }
 
   private:
-    std::vector<Entry*> entries_;
+    std::vector<Timing*> timings_;
     std::size_t next_ = 0;
 };
 
 // A slice of each.
-void run_round(const std::vector<Entry*>& entries) {
-    for (Entry* entry : entries)
-        benchmark::RegisterBenchmark(entry->result.subject.name().c_str(),
-                                     [entry](benchmark::State& state) {
+void run_round(const std::vector<Timing*>& timings) {
+    for (Timing* timing : timings)
+        benchmark::RegisterBenchmark(timing->result.subject.name().c_str(),
+                                     [timing](benchmark::State& state) {
                                          try {
-                                             entry->timed->slice(state);
+                                             timing->timed->slice(state);
                                          } catch (const std::exception& error) {
                                              state.SkipWithError(error.what());
                                          }
                                      })
-            ->Iterations(entry->calls)
+            ->Iterations(timing->calls)
             ->UseRealTime()
             ->MeasureProcessCPUTime()
             ->Unit(benchmark::kMillisecond);
-    Collector collector(entries);
+    Collector collector(timings);
     benchmark::RunSpecifiedBenchmarks(&collector, "all");
     benchmark::ClearRegisteredBenchmarks();
 }
 
 // Those that are to be timed on. One that is settled but for its clock starts again, once.
-std::vector<Entry*> unsettled(std::vector<Entry>& group, const Settings& settings) {
-    std::vector<Entry*> left;
-    for (Entry& entry : group) {
-        if (entry.is_settled(settings)) {
-            if (!entry.result.error.empty() || !entry.result.clock_moved() || entry.repeated) continue;
-            entry.repeated = true;
-            entry.seconds = 0;
-            entry.result.slices.clear();
+std::vector<Timing*> unsettled(std::vector<Timing>& group, const Settings& settings) {
+    std::vector<Timing*> left;
+    for (Timing& timing : group) {
+        if (timing.is_settled(settings)) {
+            if (!timing.result.error.empty() || !timing.result.clock_moved() || timing.repeated) continue;
+            timing.repeated = true;
+            timing.seconds = 0;
+            timing.result.slices.clear();
         }
-        left.push_back(&entry);
+        left.push_back(&timing);
     }
     return left;
 }
 
-void measure_group(std::vector<Entry>& group, const Settings& settings, Observer& observer) {
+void measure_group(std::vector<Timing>& group, const Settings& settings, Observer& observer) {
     std::mt19937 random(1);
     std::size_t slices = 0;
-    for (std::vector<Entry*> left; !(left = unsettled(group, settings)).empty(); ++slices) {
+    for (std::vector<Timing*> left; !(left = unsettled(group, settings)).empty(); ++slices) {
         observer.times(left.size(), slices);
         std::ranges::shuffle(left, random);
         run_round(left);
     }
-    for (Entry& entry : group) {
-        if (entry.result.error.empty()) {
-            const double error = entry.timed->max_error();
-            for (Run& run : entry.result.slices) run.counters["max_error"] = error;
+    for (Timing& timing : group) {
+        if (timing.result.error.empty()) {
+            const double error = timing.timed->max_error();
+            for (Run& run : timing.result.slices) run.counters["max_error"] = error;
         }
-        observer.finished(entry.result);
+        observer.finished(timing.result);
     }
     group.clear();
 }
@@ -202,7 +202,7 @@ std::vector<Run> Result::runs() const {
 
 void measure_in_turns(const std::vector<Subject>& subjects, const Settings& settings, Observer& observer) {
     Preparation preparation;
-    std::vector<Entry> group;
+    std::vector<Timing> group;
     std::size_t memory = 0;
     for (const Subject& subject : subjects) {
         observer.prepares(subject);

@@ -238,9 +238,7 @@ void multiply_keys(const BackwardRows<T>& row, const B& b, Values values) {
     const std::int64_t rows = count(row.rows), features = call.n.key_dim;
     const Matrix<T> ds = row.scores(call.scratch.dscores);
     const Matrix<T> dq = {row.scratch + call.scratch.dq, call.block.key_width};
-    if (takes_all(row, values)) {
-        return multiply(by_row(ds), rows, b, features, dq, Join::store);
-    }
+    if (takes_all(row, values)) return multiply(by_row(ds), rows, b, features, dq, Join::store);
     for (std::int64_t r = 0; r < rows; ++r) {
         ScoreRow seen = score_row(row, r);
         seen.first_key += row.columns.begin;
