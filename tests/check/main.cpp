@@ -33,12 +33,9 @@ std::optional<Command> parse(int argc, char** argv, int& status) {
     Selection& selection = command.selection;
     bool quick = false;
     CLI::App app(
-        "Checks attention kernels against plain loops in a wider type, within bounds that are derived from "
-        "the "
-        "data of each call: hone's own, or those of a shared library that exports the functions of "
-        "hone/implementation.h. What a library does not list is left out of the problems. HONE_ISA chooses "
-        "among "
-        "hone's own.",
+        "Checks attention kernels against plain loops in a wider type, within bounds from the data of each\n"
+        "call: hone's own (HONE_ISA chooses), or those of a shared library that exports the functions of\n"
+        "hone/implementation.h. What a library does not list is left out of the problems.",
         "hone-check");
     app.add_option("--implementation", command.implementation, "the shared library");
     app.add_option("--family", selection.families, "a part of the cases, as in the table; repeatable");
