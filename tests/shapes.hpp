@@ -26,8 +26,8 @@ inline void add_extents(std::vector<Spec>& specs) {
     for (const int n : {1,  2,  3,  4,  5,   8,   9,   15,  16,  17,  31,  32,  33,  47,  48, 49,
                         63, 64, 65, 97, 128, 191, 192, 193, 255, 256, 257, 288, 299, 320, 321})
         specs.push_back({.name = "keys_" + std::to_string(n), .queries = 4, .keys = n, .key_dim = 6});
-    for (const int n : {2,  3,  5,  6,  7,  8,   11,  12,  13,  23,  24,  25, 47,
-                        64, 65, 95, 96, 97, 127, 128, 191, 192, 193, 199, 257})
+    for (const int n : {2,  3,  5,   6,   7,   8,   11,  12,  13,  23,  24,  25,  47,  64,  65, 95,
+                        96, 97, 127, 128, 143, 144, 145, 191, 192, 193, 199, 257, 287, 288, 289})
         specs.push_back({.name = "queries_" + std::to_string(n), .queries = n, .keys = 11, .key_dim = 6});
     for (const int n : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 64, 65, 80, 127, 128, 129, 512}) {
         specs.push_back({.name = "dim_" + std::to_string(n), .keys = 19, .key_dim = n, .value_dim = n});
@@ -40,6 +40,20 @@ inline void add_extents(std::vector<Spec>& specs) {
     specs.push_back({.name = "many_queries_one_key", .queries = 1031, .keys = 1, .key_dim = 16});
     specs.push_back(
         {.name = "tall_64", .queries = 201, .keys = 67, .key_dim = 64, .value_dim = 64, .quick = true});
+    // Whole panels of features in rows near each other: backward reads them where they lie, one after the
+    // other or, where heads share a kv head or lie between, copied together.
+    for (const bool bnhd : {false, true})
+        for (const int heads : {5, 10})
+            specs.push_back({.name = "near_" + std::to_string(heads) + (bnhd ? "_bnhd" : ""),
+                             .batch = 2,
+                             .query_heads = heads,
+                             .kv_heads = 5,
+                             .queries = 61,
+                             .keys = 71,
+                             .key_dim = 32,
+                             .value_dim = 64,
+                             .bnhd = bnhd,
+                             .quick = true});
     specs.push_back({.name = "wide_80", .queries = 67, .keys = 301, .key_dim = 80, .value_dim = 80});
     specs.push_back({.name = "no_key", .batch = 2, .queries = 3, .keys = 0});
 }
