@@ -224,7 +224,9 @@ sanitize() {
 
 clang() {
     need_clang
-    CC=$clang CXX=$clangxx build build-clang -Dwerror=true -Dtests=enabled -Dbench=enabled && passed=$((passed + 1))
+    # What clang warns of does not depend on the optimisation.
+    CC=$clang CXX=$clangxx build build-clang -Dwerror=true -Doptimization=0 -Dtests=enabled -Dbench=enabled &&
+        passed=$((passed + 1))
 }
 
 # Each wrong kernel that the tests catch counts as a test that passed.

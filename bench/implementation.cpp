@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 
-#include <cfenv>
 #include <hone/hone.hpp>
 #include <initializer_list>
 #include <sstream>
@@ -16,10 +15,8 @@ namespace {
 // It is never closed: threads of its own may still run.
 void* open(const std::string& file) {
     const std::string path = file.find('/') == std::string::npos ? "./" + file : file;
-    std::fenv_t before;
-    std::fegetenv(&before);
+    const KeptEnvironment kept;
     void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    std::fesetenv(&before);
     if (!library) throw std::runtime_error("the implementation cannot be loaded: " + std::string(dlerror()));
     return library;
 }

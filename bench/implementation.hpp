@@ -4,12 +4,26 @@
 
 #include <hone/implementation.h>
 
+#include <cfenv>
 #include <set>
 #include <string>
 
 #include "needs.hpp"
 
 namespace hone::bench {
+
+// While it lives, others' code may leave the thread in any floating-point environment, such as one that
+// flushes denormal numbers: when it dies, all is as it was.
+class KeptEnvironment {
+  public:
+    KeptEnvironment() { std::fegetenv(&before_); }
+    ~KeptEnvironment() { std::fesetenv(&before_); }
+    KeptEnvironment(const KeptEnvironment&) = delete;
+    KeptEnvironment& operator=(const KeptEnvironment&) = delete;
+
+  private:
+    std::fenv_t before_;
+};
 
 class Implementation {
   public:

@@ -78,16 +78,19 @@ class TimedAs : public Timed {
         : case_(subject.c), work_(std::move(work)), call_(subject, work_->inputs) {
         work_->truth(case_.direction);
         work_->naive_seconds(case_.direction);
+        const KeptEnvironment kept;
         call_.make();  // the first one touches the memory
     }
 
     double seconds() override {
+        const KeptEnvironment kept;
         const auto start = Clock::now();
         call_.make();
         return seconds_since(start);
     }
 
     void slice(benchmark::State& state) override {
+        const KeptEnvironment kept;
         const int threads = case_.threads;
         const Rates rates = measure_rates();
         call_.make();  // brings the memory near again

@@ -52,8 +52,9 @@ def check_right(work):
     expect(forward(printed, "all")["failed"] == 0 < forward(printed, "search")["run"], "hone fails, or there is no search")
     naive = build(work, "naive")
     printed = check("--implementation", naive, "--search", 100)
-    counts = {"run": 129, "unsupported": 2, "failed": 0}
-    expect(forward(printed, "extents") == counts, "heads of 512 are not counted as unsupported")
+    counts = forward(printed, "extents")
+    expect(counts["unsupported"] == 2, "the two cases with heads of 512 are not counted as unsupported")
+    expect(counts["failed"] == 0 < counts["run"], f"naive.c fails, or does not run: {counts}")
     expect(forward(printed, "masks")["run"] == 0 < forward(printed, "masks")["unsupported"], "masks are not listed")
     expect(forward(printed, "search")["run"] == 100, "problems of the search are not adapted")
     check("--implementation", naive, "--family", "masks", status=1)  # nothing ran

@@ -1,6 +1,8 @@
-// needs_test.cpp: each word of hone/implementation.h is needed by what it stands for, and by nothing else.
+// needs_test.cpp: each word of hone/implementation.h is needed by what it stands for, and by nothing else;
+// and what a library may leave behind.
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <functional>
 #include <ostream>
 #include <string>
@@ -123,6 +125,14 @@ TEST_P(Needs, are_what_a_call_makes_use_of) {
 
 INSTANTIATE_TEST_SUITE_P(Every, Needs, testing::ValuesIn(changes()),
                          [](const auto& info) { return info.param.name; });
+
+TEST(KeptEnvironment, rounds_as_before) {
+    {
+        const bench::KeptEnvironment kept;
+        ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+    }
+    EXPECT_EQ(std::fegetround(), FE_TONEAREST);
+}
 
 }  // namespace
 }  // namespace hone::test

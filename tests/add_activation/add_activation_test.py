@@ -59,7 +59,7 @@ def main():
         tree, build = pathlib.Path(directory, "tree"), pathlib.Path(directory, "build")
         copy(source, tree)
         name = follow(tree)
-        run(["meson", "setup", build, tree, f"-Disas={isas}", "-Dtests=enabled", "-Dbench=enabled"])
+        run(["meson", "setup", build, tree, f"-Disas={isas}", "-Doptimization=1", "-Dtests=enabled", "-Dbench=enabled"])
         run(["meson", "compile", "-C", build, "kernels_test", "hone-bench"])
 
         report = build / "report.json"

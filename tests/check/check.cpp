@@ -1,7 +1,6 @@
 // check.cpp: one call of an implementation, and what is looked at afterwards.
 #include "tests/check/check.hpp"
 
-#include <cfenv>
 #include <sstream>
 #include <type_traits>
 
@@ -42,11 +41,11 @@ hone_status run(const bench::Implementation& implementation, Call<T>& call) {
 template <class T>
 Outcome judge(const bench::Implementation& implementation, Truth<T>& truth, double tolerance) {
     Call<T> call = truth.input;
-    // A kernel that leaves this thread flushing denormal numbers would change the truth of the next.
-    std::fenv_t before;
-    std::fegetenv(&before);
-    const hone_status status = run(implementation, call);
-    std::fesetenv(&before);
+    hone_status status = HONE_OK;
+    {
+        const bench::KeptEnvironment kept;  // the truth of the next case is computed in this thread
+        status = run(implementation, call);
+    }
     if (status == HONE_UNSUPPORTED) return {Verdict::unsupported};
     if (status != HONE_OK)
         return failed("it returns " + name_of(status) + ": " + implementation.last_error());
