@@ -189,7 +189,7 @@ template <int rows, class T, class Rows>
     if (d < features) add([&](const auto* row) { return load_first(row + d, features - d); });
     alignas(64) T dot[vectors * w];
 #pragma GCC unroll 16
-    for (int i = 0; i < vectors; ++i) store(dot + i * w, sums_of(sum[i]));
+    for (int i = 0; i < vectors; ++i) store(dot + i * w, reduce(sum[i], Add()));
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8

@@ -18,21 +18,6 @@ struct Rescale {
     T kept, added;
 };
 
-// Some rows of a block of scores, columns of one key block, and what each of them carries.
-template <class T>
-struct ScoreRows {
-    std::int64_t rows;
-    Matrix<T> s;  // from column 0 on
-    Range columns;
-    std::int64_t first_key;  // of column 0
-    T scale;
-    const Range* seen;  // keys
-    const RowConstants<T>* constant;
-    RowState<T>* state;
-    T* rescale;                // the factor for o so far
-    const T* shown = nullptr;  // of the only row: as in Scores
-};
-
 // An activation with its normaliser, as blocks of rows use it. `head` is one of q; `key_count`: of the keys
 // that the row sees.
 template <class T>
@@ -63,18 +48,6 @@ struct RowFunctions {
 // A row that has seen no key, and has no sink.
 template <class T>
 inline constexpr RowState<T> kNoState = {0, -infinity<T>()};
-
-// Rows whose maxima are found, and raised, before their weights: so few that their scores stay in L1
-// meanwhile.
-template <class T>
-inline constexpr int kGroupRows = Vectors<T>::width;
-
-// The scores of one of the rows.
-template <class T>
-inline Scores<T> scores_of(const ScoreRows<T>& of, std::int64_t r) {
-    return {of.s.row(r), of.columns, common(relative(of.seen[r], of.first_key), of.columns), of.scale,
-            of.shown};
-}
 
 // Raises the maximum of a row to `most`; gives the factor for its o.
 template <class T>
@@ -133,27 +106,27 @@ struct MaximumAndSum : Divided {
         const T offset = Act::offset(parameter, head);
         return {offset == -infinity<T>() ? 0.0 : 1.0, offset};
     }
-    // No row waits for the one before: the maxima of a group are found first.
+    // No row waits for the one before: the maxima of a group are found first, and raised together.
     template <class T, class Act>
     static void weigh(const ScoreRows<T>& of, Range group) {
-        alignas(64) T rescale[kGroupRows<T>] = {};
-        bool raised = false;
-        for (std::int64_t r = group.begin; r < group.end; ++r) {
-            T& most = of.state[r].maximum;
-            const T here = row_maximum(scores_of(of, r));
-            if (!(here > most)) continue;
-            rescale[r - group.begin] = most - here;
-            most = here;
-            raised = true;
-        }
-        if (raised) store(rescale, exp(load_vectors(rescale)));
-        for (std::int64_t r = group.begin; r < group.end; ++r) {
-            RowState<T>& state = of.state[r];
+        constexpr int n = kGroupRows<T>;
+        alignas(64) T maximum[n], rescale[n] = {}, shift[n], sum[n];
+        row_maxima(of, group, maximum);
+        for (std::int64_t i = 0; i < count(group); ++i) {
+            T& most = of.state[group.begin + i].maximum;
+            const T before = most;
+            most = maximum[i] > before ? maximum[i] : before;
+            rescale[i] = before - most;
             // Where every score so far is -inf, any finite maximum gives weights of 0.
-            const T shift = state.maximum == -infinity<T>() ? T(0) : -state.maximum;
-            of.rescale[r] = raised ? rescale[r - group.begin] : T(1);
-            const T sum = hone::weigh<T, Act, MaximumAndSum>(scores_of(of, r), shift);
-            state.sum = state.sum * static_cast<double>(of.rescale[r]) + sum;
+            shift[i] = most == -infinity<T>() ? T(0) : -most;
+        }
+        const Vectors<T> lowered = load_vectors(rescale), zero(0);
+        store(rescale, exp(select(lowered < zero, lowered, zero)));  // NaN where both are -inf
+        hone::weigh<T, Act, MaximumAndSum>(of, group, shift, sum);
+        for (std::int64_t i = 0; i < count(group); ++i) {
+            double& total = of.state[group.begin + i].sum;
+            total = total * static_cast<double>(rescale[i]) + sum[i];
+            of.rescale[group.begin + i] = rescale[i];
         }
     }
     // The weight e^-L is in the shift.
@@ -192,18 +165,18 @@ struct Sum : Divided {
     }
     template <class T, class Act>
     static void weigh(const ScoreRows<T>& of, Range group) {
+        // Row by row: the search for the next maximum fills the gaps of a long chain of operations.
         for (std::int64_t r = group.begin; r < group.end; ++r) {
             RowState<T>& state = of.state[r];
-            const Scores<T> row = scores_of(of, r);
-            const T here = row_maximum(row);
+            const T here = row_maximum(scores_of(of, r));
             T most = here > state.maximum ? here : state.maximum;
             if (most < static_cast<T>(Act::exponential_below)) {
                 MaximumAndSum::weigh<T, Low>(of, {r, r + 1});
                 continue;
             }
-            T sum = hone::weigh<T, Act, Sum>(row, T(0));
+            T sum = weigh_alone<T, Act, Sum>(scores_of(of, r), 0);
             most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
-            if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
+            if (most > 0) sum = scale_weights(scores_of(of, r), natural_exp(-kLowered<T>));
             of.rescale[r] = raise_maximum(state, most);
             state.sum += sum;
         }
@@ -251,10 +224,12 @@ struct None {
     }
     template <class T, class Act>
     static void weigh(const ScoreRows<T>& of, Range group) {
+        T shift[kGroupRows<T>];
         for (std::int64_t r = group.begin; r < group.end; ++r) {
-            hone::weigh<T, Act, None>(scores_of(of, r), of.constant[r].shift);
+            shift[r - group.begin] = of.constant[r].shift;
             of.rescale[r] = 1;
         }
+        hone::weigh<T, Act, None>(of, group, shift, static_cast<T*>(nullptr));
     }
     template <class T>
     static Rescale<T> join(RowState<T>&, const RowState<T>&) {

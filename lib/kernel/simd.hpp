@@ -256,15 +256,22 @@ inline void transpose(Vec<T> (&x)[kWidth<T>]) {
     if constexpr (2 * h < kWidth<T>) transpose<2 * h>(x);
 }
 
-// Element i is the sum of x[i]'s elements; x is used up.
-template <int h = 1, class T>
-inline Vec<T> sums_of(Vec<T> (&x)[kWidth<T>]) {
+struct Add {
+    template <class V>
+    V operator()(const V& a, const V& b) const {
+        return a + b;
+    }
+};
+
+// Element i is x[i]'s elements combined, neighbours first; x is used up.
+template <int h = 1, class T, class Combine>
+inline Vec<T> reduce(Vec<T> (&x)[kWidth<T>], Combine combine) {
 #pragma GCC unroll 16
     for (int i = 0; i < kWidth<T>; i += 2 * h) {
         exchange<h>(x[i], x[i + h]);
-        x[i] = x[i] + x[i + h];
+        x[i] = combine(x[i], x[i + h]);
     }
-    if constexpr (2 * h < kWidth<T>) return sums_of<2 * h>(x);
+    if constexpr (2 * h < kWidth<T>) return reduce<2 * h>(x, combine);
     return x[0];
 }
 
@@ -279,30 +286,33 @@ inline Vec<T> swapped(Vec<T> x, std::integer_sequence<int, i...>) {
 #endif
 }
 
-// All of x's elements combined, in a fixed order: each half with the other, and again. In registers: a
-// maximum by way of memory cost some 50 cycles a row.
-template <int h, class T, class Combine>
+// All of x's elements combined in the same order. In registers: a maximum by way of memory cost some 50
+// cycles a row.
+template <int h = 1, class T, class Combine>
 inline T reduce(Vec<T> x, Combine combine) {
     x = combine(x, swapped<h>(x, std::make_integer_sequence<int, kWidth<T>>()));
-    if constexpr (h > 1)
-        return reduce<h / 2>(x, combine);
+    if constexpr (2 * h < kWidth<T>)
+        return reduce<2 * h>(x, combine);
     else
         return Raw<T>::of(x)[0];
 }
 
-template <class T>
-inline T sum_of(Vec<T> x) {
-    return reduce<kWidth<T> / 2>(x, [](Vec<T> a, Vec<T> b) { return a + b; });
+// result[i] is x[i]'s elements combined.
+template <class T, class Combine>
+inline void reduce_rows(const Vec<T>* x, std::int64_t rows, Combine combine, T* result) {
+    std::int64_t i = 0;
+    for (; i + kWidth<T> <= rows; i += kWidth<T>) {
+        Vec<T> some[kWidth<T>];
+#pragma GCC unroll 16
+        for (int j = 0; j < kWidth<T>; ++j) some[j] = x[i + j];
+        store(result + i, reduce(some, combine));
+    }
+    for (; i < rows; ++i) result[i] = reduce(x[i], combine);
 }
 
-// The largest (smallest) element; any answer where one is NaN.
 template <class T>
-inline T max_of(Vec<T> x) {
-    return reduce<kWidth<T> / 2>(x, [](Vec<T> a, Vec<T> b) { return at_least(a, b); });
-}
-template <class T>
-inline T min_of(Vec<T> x) {
-    return reduce<kWidth<T> / 2>(x, [](Vec<T> a, Vec<T> b) { return at_most(a, b); });
+inline T sum_of(Vec<T> x) {
+    return reduce(x, Add());
 }
 
 // 0, 1, 2, ...

@@ -128,25 +128,17 @@ inline Vectors<T> power_from_table(const Vectors<T>& shifted) {
     return each<Vectors<T>>([&](int i) { return power_from_table(shifted.v[i]); });
 }
 
+// The vectors combined into one.
+template <class T, class Combine>
+inline Vec<T> fold(const Vectors<T>& x, Combine combine) {
+    Vec<T> all = x.v[0];
+    for (int i = 1; i < kInStep; ++i) all = combine(all, x.v[i]);
+    return all;
+}
+
 template <class T>
 inline T sum_of(const Vectors<T>& x) {
-    Vec<T> sum = x.v[0];
-    for (int i = 1; i < kInStep; ++i) sum = sum + x.v[i];
-    return sum_of(sum);
-}
-
-template <class T>
-inline T max_of(const Vectors<T>& x) {
-    Vec<T> most = x.v[0];
-    for (int i = 1; i < kInStep; ++i) most = at_least(most, x.v[i]);
-    return max_of(most);
-}
-
-template <class T>
-inline T min_of(const Vectors<T>& x) {
-    Vec<T> least = x.v[0];
-    for (int i = 1; i < kInStep; ++i) least = at_most(least, x.v[i]);
-    return min_of(least);
+    return sum_of(fold(x, Add()));
 }
 
 // An index taken down or up to where whole vectors of a row begin.

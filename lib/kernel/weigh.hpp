@@ -1,8 +1,9 @@
-// weigh.hpp: passes over one row of scores.
+// weigh.hpp: passes over rows of scores.
 #pragma once
 
 #include "activation/family.hpp"
 #include "kernel/logits.hpp"
+#include "kernel/product.hpp"
 
 namespace hone {
 namespace {
@@ -16,6 +17,32 @@ struct Scores {
     // 0 where an element is hidden, for every vector that holds a seen one; null where none is.
     const T* shown = nullptr;
 };
+
+// Some rows of a block of scores, columns of one key block, and what each of them carries.
+template <class T>
+struct ScoreRows {
+    std::int64_t rows;
+    Matrix<T> s;  // from column 0 on
+    Range columns;
+    std::int64_t first_key;  // of column 0
+    T scale;
+    const Range* seen;  // keys
+    const RowConstants<T>* constant;
+    RowState<T>* state;
+    T* rescale;                // the factor for o so far
+    const T* shown = nullptr;  // of the only row: as in Scores
+};
+
+// The scores of one of the rows.
+template <class T>
+inline Scores<T> scores_of(const ScoreRows<T>& of, std::int64_t r) {
+    return {of.s.row(r), of.columns, common(relative(of.seen[r], of.first_key), of.columns), of.scale,
+            of.shown};
+}
+
+// The most rows that a pass takes at once: so few that their scores stay in L1 until the next pass.
+template <class T>
+inline constexpr int kGroupRows = Vectors<T>::width;
 
 // Where the vectors at the edges of a range begin that hold elements inside and outside of it.
 struct Edges {
@@ -105,13 +132,12 @@ inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>
         return x;
 }
 
-// s -> phi(scale s + shift), and the sum of it. Flattened, as the activation is fast only if all of it is
-// inlined: shared parts of value and slope are then computed once.
+// s -> phi(scale s + shift), for one row; and the sum of it, of which each element has a part.
 template <class T, class Act, class N, Masked masked>
-[[gnu::noinline, gnu::flatten]] T weigh(const Scores<T>& row, T shift) {
-    Vectors<T> sum(0);
+inline Vec<T> weigh_row(const Scores<T>& row, const Vectors<T>& a, T shift) {
     T* const s = row.s;
-    const Vectors<T> a(row.scale), b(shift);
+    const Vectors<T> b(shift);
+    Vectors<T> sum(0);
     const auto prepare = [&](std::int64_t c) {
         return Act::template prepare<false>(argument<Act, N>(s + c, a, b));
     };
@@ -121,12 +147,36 @@ template <class T, class Act, class N, Masked masked>
         if constexpr (N::divides) sum = sum + p;
     });
     clear_unseen(s, row.columns, row.seen);
-    return N::divides ? sum_of(sum) : T(0);
+    return fold(sum, Add());
+}
+
+// The same for a group of rows. Flattened, as the activation is fast only if all of it is inlined: shared
+// parts of value and slope are then computed once.
+template <class T, class Act, class N, Masked masked>
+[[gnu::noinline, gnu::flatten]] void weigh(const ScoreRows<T>& of, Range group, const T* shift, T* sum) {
+    const Vectors<T> scale(of.scale);
+    Vec<T> parts[kGroupRows<T>];
+    for (std::int64_t i = 0; i < count(group); ++i)
+        parts[i] = weigh_row<T, Act, N, masked>(scores_of(of, group.begin + i), scale, shift[i]);
+    if constexpr (N::divides) reduce_rows(parts, count(group), Add(), sum);
 }
 
 template <class T, class Act, class N>
-inline T weigh(const Scores<T>& row, T shift) {
-    return row.shown ? weigh<T, Act, N, Masked::yes>(row, shift) : weigh<T, Act, N, Masked::no>(row, shift);
+inline void weigh(const ScoreRows<T>& of, Range group, const T* shift, T* sum) {
+    of.shown ? weigh<T, Act, N, Masked::yes>(of, group, shift, sum)
+             : weigh<T, Act, N, Masked::no>(of, group, shift, sum);
+}
+
+// The same for one row, where that is faster.
+template <class T, class Act, class N, Masked masked>
+[[gnu::noinline, gnu::flatten]] T weigh_alone(const Scores<T>& row, T shift) {
+    return sum_of(weigh_row<T, Act, N, masked>(row, Vectors<T>(row.scale), shift));
+}
+
+template <class T, class Act, class N>
+inline T weigh_alone(const Scores<T>& row, T shift) {
+    return row.shown ? weigh_alone<T, Act, N, Masked::yes>(row, shift)
+                     : weigh_alone<T, Act, N, Masked::no>(row, shift);
 }
 
 // p -> factor p; gives their sum. What is not seen is 0.
@@ -142,23 +192,52 @@ template <class T>
     return sum_of(sum);
 }
 
-// The largest product of a row, or the smallest.
+// As rounding keeps order, the largest score is that of the largest product, or of the smallest.
+template <bool smallest>
+struct Further {
+    template <class V>
+    V operator()(const V& a, const V& b) const {
+        return smallest ? at_most(a, b) : at_least(a, b);
+    }
+};
+
+// The largest product of a row, or the smallest, is one of the elements.
 template <bool smallest, Masked masked, class T>
-inline T row_extreme(const Scores<T>& row) {
+inline Vec<T> row_extremes(const Scores<T>& row) {
     constexpr T beyond = smallest ? infinity<T>() : -infinity<T>();
+    constexpr Further<smallest> further;
     Vectors<T> extreme(beyond);
     const auto none = [](std::int64_t) { return 0; };
     for_vectors<masked>(row, none, [&](std::int64_t c, int, const VectorsMask<T>* mask) {
-        const Vectors<T> x = seen_or<T>(mask, load_vectors(row.s + c), beyond);
-        extreme = smallest ? at_most(extreme, x) : at_least(extreme, x);
+        extreme = further(extreme, seen_or<T>(mask, load_vectors(row.s + c), beyond));
     });
-    return smallest ? min_of(extreme) : max_of(extreme);
+    return fold(extreme, further);
 }
 
-// The largest score of a row: as rounding keeps order, that of the largest product, or of the smallest.
+// The largest score of each row of a group.
+template <bool smallest, Masked masked, class T>
+[[gnu::noinline]] void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
+    Vec<T> extremes[kGroupRows<T>];
+    for (std::int64_t i = 0; i < count(group); ++i)
+        extremes[i] = row_extremes<smallest, masked>(scores_of(of, group.begin + i));
+    reduce_rows(extremes, count(group), Further<smallest>(), maximum);
+    for (std::int64_t i = 0; i < count(group); ++i) maximum[i] *= of.scale;
+}
+template <Masked masked, class T>
+inline void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
+    of.scale < 0 ? row_maxima<true, masked>(of, group, maximum)
+                 : row_maxima<false, masked>(of, group, maximum);
+}
+template <class T>
+inline void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
+    of.shown ? row_maxima<Masked::yes>(of, group, maximum) : row_maxima<Masked::no>(of, group, maximum);
+}
+
+// That of one row.
 template <Masked masked, class T>
 inline T row_maximum(const Scores<T>& row) {
-    return row.scale * (row.scale < 0 ? row_extreme<true, masked>(row) : row_extreme<false, masked>(row));
+    return row.scale * (row.scale < 0 ? reduce(row_extremes<true, masked>(row), Further<true>())
+                                      : reduce(row_extremes<false, masked>(row), Further<false>()));
 }
 // Out of the way of rows without a mask.
 template <class T>
