@@ -14,7 +14,10 @@ inline void pack_square(const Rows& rows, std::int64_t first, std::int64_t featu
     constexpr int w = kWidth<T>;
     Vec<T> x[w];
 #pragma GCC unroll 16
-    for (int j = 0; j < w; ++j) x[j] = load(row_of(rows, first + j) + feature);
+    for (int j = 0; j < w; ++j) {
+        __builtin_prefetch(row_of(rows, first + w + j) + feature);
+        x[j] = load(row_of(rows, first + j) + feature);
+    }
     transpose(x);
 #pragma GCC unroll 16
     for (int d = 0; d < w; ++d) store(to + d * kPanel<T>, x[d]);
