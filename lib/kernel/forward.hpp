@@ -135,8 +135,10 @@ template <class T>
 void attend_blocks(ForwardRows<T>& row, Range key_blocks) {
     const ForwardCall<T>& call = row.call;
     const bool first = key_blocks.begin == call.block.key_blocks.begin;
-    for (std::int64_t r = 0; r < count(row.rows); ++r)
-        row.state[r] = first ? row.activation.begin(call.parameter, row.at[r].head) : kNoState<T>;
+    if (first)
+        row.activation.begin(call.parameter, row.at, count(row.rows), row.state);
+    else
+        std::fill_n(row.state, count(row.rows), kNoState<T>);
     for_strips(row, key_blocks,
                [&](const KeyBlock<T>& block, const Strip& strip) { attend_strip(row, block, strip); });
 }
@@ -185,15 +187,28 @@ void attend_partially(ForwardRows<T>& row, Range key_blocks) {
     row.o = o;
 }
 
-// Step 4 for one row.
+// Rows of which all keys are counted.
 template <class T>
-void end_row(const ForwardCall<T>& call, std::int64_t batch, const QueryHead& at, const Partial<T>& row,
-             const RowConstants<T>& constant) {
+struct EndedRows {
+    std::int64_t batch, rows;
+    const QueryHead* at;
+    const RowState<T>* state;
+    const RowConstants<T>* constant;
+    Matrix<T> o;
+};
+
+// Step 4.
+template <class T>
+void end_rows(const ForwardCall<T>& call, const EndedRows<T>& row) {
     const RowFunctions<T>& activation = kActivations<T>[call.activation];
-    const T factor = activation.factor(row.state, constant);
-    scale_row(row.o, call.n.value_dim, factor, row_of(call.o, {batch, at.head, at.query}));
-    if (const RowNumbers<T> lse = head_lse(call); lse.data && activation.lse)
-        number_of(lse, {batch, at.head, at.query}) = activation.lse(row.state);
+    const RowNumbers<T> lse = head_lse(call);
+    T factor[kMostRows];
+    activation.factors(row.state, row.constant, row.rows, factor);
+    for (std::int64_t r = 0; r < row.rows; ++r) {
+        const RowIndex at = {row.batch, row.at[r].head, row.at[r].query};
+        scale_row(row.o.row(r), call.n.value_dim, factor[r], row_of(call.o, at));
+        if (lse.data && activation.lse) number_of(lse, at) = activation.lse(row.state[r]);
+    }
 }
 
 // What a split gives to a row of a kv head.
@@ -233,12 +248,9 @@ void attend(const ForwardCall<T>& call, const AttendTask& task, T* scratch) {
         row.q.gather(rows, call.n.key_dim, {scratch + call.scratch.q, call.block.key_width});
     needs_compensation(count(key_blocks)) ? attend_partially(row, key_blocks)
                                           : attend_blocks(row, key_blocks);
-    for (std::int64_t r = 0; r < rows; ++r) {
-        if (call.splits > 1)
-            partial_of(call, index(r), task.split).state = row.state[r];
-        else
-            end_row<T>(call, task.batch, row.at[r], {row.state[r], row.o.row(r)}, row.constant[r]);
-    }
+    if (call.splits == 1)
+        return end_rows<T>(call, {task.batch, rows, row.at, row.state, row.constant, row.o});
+    for (std::int64_t r = 0; r < rows; ++r) partial_of(call, index(r), task.split).state = row.state[r];
 }
 
 // Joins the splits of one row of a kv head.
@@ -250,7 +262,8 @@ void join_splits(const ForwardCall<T>& call, const KvRow& at, T* scratch) {
     for (std::int64_t split = 1; split < call.splits; ++split)
         join_partial(call, total, partial_of(call, at, split), lost.data);
     const QueryHead row = row_at(call.n, at.kv_head, at.row);
-    end_row(call, at.batch, row, total, constants_of(call, at.batch, row));
+    const RowConstants<T> constant = constants_of(call, at.batch, row);
+    end_rows<T>(call, {at.batch, 1, &row, &total.state, &constant, {total.o, 0}});
 }
 
 }  // namespace

@@ -26,14 +26,14 @@ struct RowFunctions {
     bool (*counts_keys)(const Parameters<T>&);
     // Shift and weight in forward.
     RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t key_count);
-    // The state before any key: that of the sink, if there is one.
-    RowState<T> (*begin)(const Parameters<T>&, std::int64_t head);
+    // The states of rows before any key: those of the sink, if there is one.
+    void (*begin)(const Parameters<T>&, const QueryHead* at, std::int64_t rows, RowState<T>*);
     // Scores -> weights; the states follow.
     void (*weigh)(const ScoreRows<T>&);
     // Merges the second state into the first.
     Rescale<T> (*join)(RowState<T>&, const RowState<T>&);
-    // The factor for o in the end; and L, null where there is none.
-    T (*factor)(const RowState<T>&, const RowConstants<T>&);
+    // The factors for the o of rows in the end; and L, null where there is none.
+    void (*factors)(const RowState<T>*, const RowConstants<T>*, std::int64_t rows, T*);
     T (*lse)(const RowState<T>&);
 
     // Shift and weight in backward, from L.
@@ -257,16 +257,26 @@ void weigh_rows(const ScoreRows<T>& of) {
 }
 
 template <class T, class Act, class N>
+void begin_rows(const Parameters<T>& parameter, const QueryHead* at, std::int64_t rows, RowState<T>* state) {
+    for (std::int64_t r = 0; r < rows; ++r) state[r] = N::template begin<T, Act>(parameter, at[r].head);
+}
+
+template <class T, class N>
+void row_factors(const RowState<T>* state, const RowConstants<T>* constant, std::int64_t rows, T* factor) {
+    for (std::int64_t r = 0; r < rows; ++r) factor[r] = N::factor(state[r], constant[r]);
+}
+
+template <class T, class Act, class N>
 constexpr RowFunctions<T> row_functions_with() {
     T (*lse)(const RowState<T>&) = nullptr;
     if constexpr (Act::normaliser != Normaliser::none) lse = N::template lse<T>;
     constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
     return {N::template counts_keys<T, Act>,
             N::template constants<T, Act>,
-            N::template begin<T, Act>,
+            begin_rows<T, Act, N>,
             weigh_rows<T, Act, N>,
             N::template join<T>,
-            N::template factor<T>,
+            row_factors<T, N>,
             lse,
             N::template backward_constants<T, Act>,
             N::template differentiate<T, Act, Sums::none>,
