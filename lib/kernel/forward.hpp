@@ -223,8 +223,9 @@ Partial<T> partial_of(const ForwardCall<T>& call, const KvRow& at, std::int64_t 
 template <class T>
 [[gnu::always_inline]] inline RowConstants<T> constants_of(const ForwardCall<T>& call, std::int64_t batch,
                                                            const QueryHead& at) {
-    return kActivations<T>[call.activation].constants(call.parameter, at.head,
-                                                      key_count_of<T>(call, batch, at));
+    const RowFunctions<T>& activation = kActivations<T>[call.activation];
+    if (!activation.constants) return {};
+    return activation.constants(call.parameter, at.head, key_count_of<T>(call, batch, at));
 }
 
 template <class T>

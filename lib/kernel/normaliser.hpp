@@ -24,7 +24,7 @@ template <class T>
 struct RowFunctions {
     // Whether the shift or the weight is a default that may depend on key_count.
     bool (*counts_keys)(const Parameters<T>&);
-    // Shift and weight in forward.
+    // Shift and weight in forward; null where there are none.
     RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t head, std::int64_t key_count);
     // The states of rows before any key: those of the sink, if there is one.
     void (*begin)(const Parameters<T>&, const QueryHead* at, std::int64_t rows, RowState<T>*);
@@ -88,10 +88,6 @@ struct Divided {
     template <class T>
     static T lse(const RowState<T>& state) {
         return state.maximum + natural_log(static_cast<T>(state.sum));
-    }
-    template <class T, class Act>
-    static RowConstants<T> constants(const Parameters<T>&, std::int64_t, std::int64_t) {
-        return {0, 1, 0};
     }
 };
 
@@ -268,11 +264,15 @@ void row_factors(const RowState<T>* state, const RowConstants<T>* constant, std:
 
 template <class T, class Act, class N>
 constexpr RowFunctions<T> row_functions_with() {
+    RowConstants<T> (*constants)(const Parameters<T>&, std::int64_t, std::int64_t) = nullptr;
     T (*lse)(const RowState<T>&) = nullptr;
-    if constexpr (Act::normaliser != Normaliser::none) lse = N::template lse<T>;
+    if constexpr (Act::normaliser == Normaliser::none)
+        constants = N::template constants<T, Act>;
+    else
+        lse = N::template lse<T>;
     constexpr Sums sums = Act::takes_shift || Act::takes_log_prior ? Sums::ds : Sums::none;
     return {N::template counts_keys<T, Act>,
-            N::template constants<T, Act>,
+            constants,
             begin_rows<T, Act, N>,
             weigh_rows<T, Act, N>,
             N::template join<T>,
