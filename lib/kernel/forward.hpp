@@ -111,12 +111,10 @@ void attend_strip(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& st
     if (call.reading != Reading::in_place) {
         const std::int64_t k_stride = call.n.key_dim * kPanel<T>;
         const Panels<T> k = {block.panels.k + first / kPanel<T> * k_stride, k_stride, call.n.key_dim,
-                             block.panels.v};
+                             block.panels.v.data};
         multiply(rows_from(row.q.together, strip.rows.begin), rows, k, columns, s, Join::store);
         weigh(row, block, strip);
-        add_values(row, block, strip,
-                   Panels<T>{block.panels.v + first * kPanel<T>, call.block.keys * kPanel<T>, columns,
-                             block.panels.after});
+        add_values(row, block, strip, lines_of(block.panels.v, strip.columns));
         return;
     }
     const RowIndex at = {row.task.batch, row.task.kv_head, block.keys.begin + first};

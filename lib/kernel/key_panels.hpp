@@ -57,12 +57,29 @@ void pack_values(const ForwardCall<T>& call, std::int64_t distinct_head, std::in
     non_finite_slices(call, distinct_head, key_block)[index] = found == Values::non_finite;
 }
 
-// The panels of one key block, and what is read after those of v.
+// The panels of one key block.
 template <class T>
 struct KeyPanels {
-    const T *k, *v, *after;
+    const T* k;
+    Panels<T> v;  // `after` is what is read next
     Values v_values;
 };
+
+template <class T>
+inline Panels<T> packed_panels(const ForwardCall<T>& call, const T* v, std::int64_t keys, const T* after) {
+    return {v, call.block.keys * kPanel<T>, keys, after};
+}
+
+// The rows of v as panels where they lie, if they are near enough and every key is seen; else no panels.
+template <class T>
+Panels<T> panels_in_place(const ForwardCall<T>& call, const RowIndex& first, Range rows, Range keys) {
+    const bool all = seen_of(call.visibility, queries_of(call.n, rows), keys) == Seen::wholly &&
+                     !may_hide(call.stages) && !call.mask.data;
+    return with_rows(call.v, first, [&](const auto& v) {
+        const bool near = 0 < v.stride && v.stride <= kNearLine<T> && call.n.value_dim % kPanel<T> == 0;
+        return all && near ? Panels<T>{v.first, kPanel<T>, count(keys), nullptr, v.stride} : Panels<T>{};
+    });
+}
 
 template <class T>
 KeyPanels<T> own_panels(const ForwardCall<T>& call, const AttendTask& task, std::int64_t key_block,
@@ -71,7 +88,11 @@ KeyPanels<T> own_panels(const ForwardCall<T>& call, const AttendTask& task, std:
     const Range keys = keys_of_block(call, key_block);
     const RowIndex first = {task.batch, task.kv_head, keys.begin};
     pack_key_panels(call, first, count(keys), k);
-    return {k, v, k, pack_value_panels(call, first, count(keys), v)};
+    if (const Panels<T> lines = panels_in_place(call, first, rows_of_block(call, task.row_block), keys);
+        lines.data)
+        return {k, lines, Values::non_finite};
+    const Values values = pack_value_panels(call, first, count(keys), v);
+    return {k, packed_panels(call, v, count(keys), k), values};
 }
 
 template <class T>
@@ -84,7 +105,9 @@ KeyPanels<T> shared_panels(const ForwardCall<T>& call, const AttendTask& task, s
     for (std::int64_t i = 0; i < slices_of_block(call.block); ++i) non_finite |= slices[i] != 0;
     const T* const v = packed_values(call, v_head, key_block);
     const T* const after = key_block + 1 < key_blocks.end ? packed_keys(call, k_head, key_block + 1) : v;
-    return {packed_keys(call, k_head, key_block), v, after, non_finite ? Values::non_finite : Values::finite};
+    return {packed_keys(call, k_head, key_block),
+            packed_panels(call, v, count(keys_of_block(call, key_block)), after),
+            non_finite ? Values::non_finite : Values::finite};
 }
 
 }  // namespace
