@@ -11,11 +11,9 @@
 namespace hone::bench {
 namespace {
 
-// A library that an older g++ linked with -ffast-math makes the thread that loads it flush denormal numbers.
 // It is never closed: threads of its own may still run.
 void* open(const std::string& file) {
     const std::string path = file.find('/') == std::string::npos ? "./" + file : file;
-    const KeptEnvironment kept;
     void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) throw std::runtime_error("the implementation cannot be loaded: " + std::string(dlerror()));
     return library;
@@ -55,6 +53,8 @@ Implementation::Implementation()
 }
 
 Implementation::Implementation(const std::string& file) : file_(file) {
+    // (What an older g++ linked with -ffast-math makes the thread that loads it flush denormal numbers.)
+    const KeptEnvironment kept;
     void* const library = open(file);
     const char* (*text)() = nullptr;
     const auto text_of = [&](const char* symbol) {
@@ -104,6 +104,7 @@ std::string Implementation::lacks(const hone_problem& problem, const hone_backwa
 }
 
 std::string Implementation::last_error() const {
+    const KeptEnvironment kept;
     const char* const sentence = last_error_ ? last_error_() : nullptr;
     return sentence ? sentence : "";
 }

@@ -12,8 +12,8 @@
 
 namespace hone::bench {
 
-// While it lives, others' code may leave the thread in any floating-point environment, such as one that
-// flushes denormal numbers: when it dies, all is as it was.
+// Restores the thread's floating-point environment at the end of a scope: a foreign library may change it,
+// for example to flush denormal numbers.
 class KeptEnvironment {
   public:
     KeptEnvironment() { std::fegetenv(&before_); }

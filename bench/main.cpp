@@ -2,6 +2,8 @@
 #include <benchmark/benchmark.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <hone/hone.hpp>
@@ -9,6 +11,7 @@
 #include <optional>
 #include <regex>
 #include <string>
+#include <system_error>
 
 #include "cases.hpp"
 #include "clock.hpp"
@@ -46,6 +49,17 @@ std::string footer() {
     return text + "\nGoogle Benchmark's other options are taken, too.\n";
 }
 
+// (CLI11's own names the largest double in what it says.)
+const CLI::Validator above_zero(
+    [](const std::string& text) {
+        double x = 0;
+        const char* const end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data(), end, x);
+        const bool is_number = error == std::errc() && rest == end && std::isfinite(x);
+        return is_number && x > 0 ? "" : "'" + text + "' should be a number above 0";
+    },
+    "NUMBER");
+
 // The options have Google Benchmark's names where it has them.
 void add_options(CLI::App& app, Arguments& arguments) {
     app.add_option("NAME", arguments.names, "what is timed");
@@ -63,13 +77,13 @@ void add_options(CLI::App& app, Arguments& arguments) {
     app.add_option("--benchmark_format", arguments.format, "of what is printed")
         ->check(CLI::IsMember({"table", "console", "json"}));
     app.add_option("--benchmark_min_time", arguments.settings.slice_seconds, "seconds of a slice of calls")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero)
         ->capture_default_str();
     app.add_option("--benchmark_repetitions", arguments.slices,
                    "times exactly so many slices; without it: until the median is known to 2.5%")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero);
     app.add_option("--time-limit", arguments.settings.case_seconds, "seconds that a case has for that")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero)
         ->capture_default_str();
 }
 

@@ -25,7 +25,7 @@ struct Machine {
 // How products read k and v.
 enum class Reading {
     in_place,  // where they lie: few rows read them
-    own,       // packed by the task that reads them: no other does
+    own,       // packed by the task that reads them, as no other does; v also where it lies
     shared,    // packed beforehand, for all blocks of rows
 };
 

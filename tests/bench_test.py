@@ -88,7 +88,8 @@ def check_wrong_options():
         (["--preset", "llama-9"], "'llama-9' should be one of llama-3-8b, "),
         (["--benchmark_filter=("], "is no regular expression"),
         (["--benchmark_filter=nothing"], "no case matches 'nothing'"),
-        (["--benchmark_repetitions=0", SMALL], "benchmark_repetitions"),
+        (["--benchmark_repetitions=0", SMALL], "--benchmark_repetitions: '0' should be a number above 0"),
+        (["--benchmark_min_time=3s", SMALL], "--benchmark_min_time: '3s' should be a number above 0"),
         (["--benchmark_out=/nowhere/report.json", SMALL], "/nowhere/report.json cannot be written"),
         (["--nonsense", SMALL], "--nonsense"),
     ]:

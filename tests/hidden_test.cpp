@@ -41,6 +41,10 @@ std::vector<Spec> specs() {
             s.bool_mask.order = 23;
         });
     }
+    // The first block of keys holds the NaN and is packed; v of the second, which all see, is read where it
+    // lies.
+    list.push_back({.name = "second_block", .queries = 33, .keys = 300, .value_dim = 32});
+    list.back().window = {1, -1};
     return list;
 }
 

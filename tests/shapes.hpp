@@ -40,19 +40,21 @@ inline void add_extents(std::vector<Spec>& specs) {
     specs.push_back({.name = "many_queries_one_key", .queries = 1031, .keys = 1, .key_dim = 16});
     specs.push_back(
         {.name = "tall_64", .queries = 201, .keys = 67, .key_dim = 64, .value_dim = 64, .quick = true});
-    // Whole panels of features in rows near each other: backward reads them where they lie, one after the
-    // other or, where heads share a kv head or lie between, copied together.
+    // Whole panels of features in rows near each other, which are read where they lie: v in forward; in
+    // backward rows one after the other or, where heads share a kv head or lie between, copied together.
     for (const bool bnhd : {false, true})
         for (const int heads : {5, 10})
-            specs.push_back({.name = "near_" + std::to_string(heads) + (bnhd ? "_bnhd" : ""),
-                             .query_heads = heads,
-                             .kv_heads = 5,
-                             .queries = 31,
-                             .keys = 37,
-                             .key_dim = 32,
-                             .value_dim = 64,
-                             .bnhd = bnhd,
-                             .quick = heads == 5 && bnhd});
+            for (const int dim : {16, 32})
+                specs.push_back({.name = "near_" + std::to_string(heads) + "_" + std::to_string(dim) +
+                                         (bnhd ? "_bnhd" : ""),
+                                 .query_heads = heads,
+                                 .kv_heads = 5,
+                                 .queries = 31,
+                                 .keys = 37,
+                                 .key_dim = dim,
+                                 .value_dim = 2 * dim,
+                                 .bnhd = bnhd,
+                                 .quick = heads == 5 && dim == 16});
     specs.push_back({.name = "wide_80", .queries = 67, .keys = 301, .key_dim = 80, .value_dim = 80});
     specs.push_back({.name = "no_key", .batch = 2, .queries = 3, .keys = 0});
 }
@@ -73,6 +75,7 @@ inline void add_masks(std::vector<Spec>& specs) {
     both({.name = "one_query", .queries = 1, .keys = 23});
     both({.name = "one_key", .queries = 23, .keys = 1});
     both({.name = "blocks", .queries = 311, .keys = 433, .key_dim = 4, .value_dim = 4});
+    both({.name = "near_blocks", .queries = 67, .keys = 555, .key_dim = 8, .value_dim = 32});
     both({.name = "tall_blocks", .queries = 433, .keys = 311, .key_dim = 4, .value_dim = 4});
     both({.name = "heads",
           .batch = 2,

@@ -209,7 +209,7 @@ void add_transposed(const BackwardRows<T>& row, Matrix<T> a, const TensorRows<T>
                        stride = row.call.block.rows * kPanel<T>;
     const ByColumn<T> left = {a.data, a.stride};
     const ByRow<T>& together = from.together;
-    const bool near = !row.call.in_place && together.stride <= kNearLine<T> && features % kPanel<T> == 0;
+    const bool near = !row.call.in_place && are_panels<T>(together.stride, features);
     if (near && takes_all(row, Values::non_finite)) {
         const Panels<T> lines = {together.data, kPanel<T>, rows, nullptr, together.stride};
         return multiply(left, columns, lines, features, out, Join::add);

@@ -68,7 +68,7 @@ void weigh(ForwardRows<T>& row, const KeyBlock<T>& block, const Strip& strip) {
     if (block.join != Join::store) scale_output(row, strip, rescale);
 }
 
-// What v holds: known where it was packed, found out where it is read in place.
+// What v holds: known of panels, found out of lines.
 template <class T>
 Values values_of(const KeyBlock<T>& block, const Panels<T>&, std::int64_t) {
     return block.panels.v_values;
@@ -136,7 +136,7 @@ void attend_blocks(ForwardRows<T>& row, Range key_blocks) {
     if (first)
         row.activation.begin(call.parameter, row.at, count(row.rows), row.state);
     else
-        std::fill_n(row.state, count(row.rows), kNoState<T>);
+        for (std::int64_t r = 0; r < count(row.rows); ++r) row.state[r] = kNoState<T>;
     for_strips(row, key_blocks,
                [&](const KeyBlock<T>& block, const Strip& strip) { attend_strip(row, block, strip); });
 }
@@ -185,7 +185,7 @@ void attend_partially(ForwardRows<T>& row, Range key_blocks) {
     row.o = o;
 }
 
-// Rows of which all keys are counted.
+// Rows that have been through all their keys.
 template <class T>
 struct EndedRows {
     std::int64_t batch, rows;

@@ -1,4 +1,4 @@
-// key_panels.hpp: blocks of k and v packed into panels, for one task or for all.
+// key_panels.hpp: blocks of k and v as panels: packed, for one task or for all, or where they lie.
 #pragma once
 
 #include "kernel/pack.hpp"
@@ -61,7 +61,7 @@ void pack_values(const ForwardCall<T>& call, std::int64_t distinct_head, std::in
 template <class T>
 struct KeyPanels {
     const T* k;
-    Panels<T> v;  // `after` is what is read next
+    Panels<T> v;
     Values v_values;
 };
 
@@ -70,14 +70,15 @@ inline Panels<T> packed_panels(const ForwardCall<T>& call, const T* v, std::int6
     return {v, call.block.keys * kPanel<T>, keys, after};
 }
 
-// The rows of v as panels where they lie, if they are near enough and every key is seen; else no panels.
+// v as panels where its rows lie, if they are near each other and all rows of the block see all keys; else
+// none.
 template <class T>
 Panels<T> panels_in_place(const ForwardCall<T>& call, const RowIndex& first, Range rows, Range keys) {
     const bool all = seen_of(call.visibility, queries_of(call.n, rows), keys) == Seen::wholly &&
                      !may_hide(call.stages) && !call.mask.data;
     return with_rows(call.v, first, [&](const auto& v) {
-        const bool near = 0 < v.stride && v.stride <= kNearLine<T> && call.n.value_dim % kPanel<T> == 0;
-        return all && near ? Panels<T>{v.first, kPanel<T>, count(keys), nullptr, v.stride} : Panels<T>{};
+        if (!all || !are_panels<T>(v.stride, call.n.value_dim)) return Panels<T>{};
+        return Panels<T>{v.first, kPanel<T>, count(keys), nullptr, v.stride};
     });
 }
 
@@ -90,7 +91,7 @@ KeyPanels<T> own_panels(const ForwardCall<T>& call, const AttendTask& task, std:
     pack_key_panels(call, first, count(keys), k);
     if (const Panels<T> lines = panels_in_place(call, first, rows_of_block(call, task.row_block), keys);
         lines.data)
-        return {k, lines, Values::non_finite};
+        return {k, lines, Values::non_finite};  // not looked at, which is as good where all is seen
     const Values values = pack_value_panels(call, first, count(keys), v);
     return {k, packed_panels(call, v, count(keys), k), values};
 }

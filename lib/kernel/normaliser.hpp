@@ -7,7 +7,6 @@
 #pragma once
 
 #include "kernel/differentiate.hpp"
-#include "kernel/product.hpp"
 
 namespace hone {
 namespace {
@@ -48,16 +47,6 @@ struct RowFunctions {
 // A row that has seen no key, and has no sink.
 template <class T>
 inline constexpr RowState<T> kNoState = {0, -infinity<T>()};
-
-// Raises the maximum of a row to `most`; gives the factor for its o.
-template <class T>
-inline T raise_maximum(RowState<T>& state, T most) {
-    if (most == state.maximum) return 1;
-    const T rescale = natural_exp(state.maximum - most);
-    state.maximum = most;
-    state.sum *= rescale;
-    return rescale;
-}
 
 // Of each normaliser, what the passes over a row need:
 //   divides            phi is divided by a sum: forward adds it up, and backward subtracts delta
@@ -106,18 +95,20 @@ struct MaximumAndSum : Divided {
     template <class T, class Act>
     static void weigh(const ScoreRows<T>& of, Range group) {
         constexpr int n = kGroupRows<T>;
-        alignas(64) T maximum[n], rescale[n] = {}, shift[n], sum[n];
+        alignas(64) T maximum[n], change[n] = {}, shift[n], sum[n];
         row_maxima(of, group, maximum);
         for (std::int64_t i = 0; i < count(group); ++i) {
             T& most = of.state[group.begin + i].maximum;
             const T before = most;
             most = maximum[i] > before ? maximum[i] : before;
-            rescale[i] = before - most;
+            change[i] = before - most;
             // Where every score so far is -inf, any finite maximum gives weights of 0.
             shift[i] = most == -infinity<T>() ? T(0) : -most;
         }
-        const Vectors<T> lowered = load_vectors(rescale), zero(0);
-        store(rescale, exp(select(lowered < zero, lowered, zero)));  // NaN where both are -inf
+        // Less than 0 where the maximum rose; NaN where it is infinite and was.
+        const Vectors<T> lowered = load_vectors(change), zero(0);
+        alignas(64) T rescale[n];
+        store(rescale, exp(select(lowered < zero, lowered, zero)));
         hone::weigh<T, Act, MaximumAndSum>(of, group, shift, sum);
         for (std::int64_t i = 0; i < count(group); ++i) {
             double& total = of.state[group.begin + i].sum;
@@ -144,6 +135,16 @@ template <class T>
 inline constexpr T kLarge = sizeof(T) == 4 ? 0x1p32 : 0x1p256;
 template <class T>
 inline constexpr T kLowered = sizeof(T) == 4 ? 66 : 532;  // 3/4 of the exponent's range
+
+// Raises the maximum of a row to `most`; gives the factor for its o.
+template <class T>
+inline T raise_maximum(RowState<T>& state, T most) {
+    if (most == state.maximum) return 1;
+    const T rescale = natural_exp(state.maximum - most);
+    state.maximum = most;
+    state.sum *= rescale;
+    return rescale;
+}
 
 // phi needs no maximum. Rows of which all scores are below Act::exponential_below are taken as exponential.
 struct Sum : Divided {

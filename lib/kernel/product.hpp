@@ -68,6 +68,12 @@ struct Panels {
     std::int64_t line = kPanel<T>;  // from line to line of a panel
 };
 
+// Whether rows of so many features, `stride` apart, are panels where they lie.
+template <class T>
+inline bool are_panels(std::int64_t stride, std::int64_t features) {
+    return 0 < stride && stride <= kNearLine<T> && features % kPanel<T> == 0;
+}
+
 // The pointer, of which the compiler does not know that it had it before: what is computed from it is
 // computed here, not kept in registers that a loop before this needs.
 template <class T>

@@ -286,7 +286,7 @@ inline Vec<T> swapped(Vec<T> x, std::integer_sequence<int, i...>) {
 #endif
 }
 
-// All of x's elements combined in the same order. In registers: a maximum by way of memory cost some 50
+// x's elements combined in the order of the above. In registers: a maximum by way of memory cost some 50
 // cycles a row.
 template <int h = 1, class T, class Combine>
 inline T reduce(Vec<T> x, Combine combine) {

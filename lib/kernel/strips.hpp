@@ -36,8 +36,8 @@ struct ForwardRows {
 template <class T>
 struct KeyBlock {
     Range keys;
-    KeyPanels<T> panels;  // where they are packed
-    RowAddresses after;   // what is read after v's rows, where they are not
+    KeyPanels<T> panels;  // unless lines are read in place
+    RowAddresses after;   // what is read after v's lines, if they are
     Join join;            // of what the block gives to o
 };
 

@@ -40,7 +40,7 @@ inline Scores<T> scores_of(const ScoreRows<T>& of, std::int64_t r) {
             of.shown};
 }
 
-// The most rows that a pass takes at once: so few that their scores stay in L1 until the next pass.
+// The most rows that a pass takes at once: so few that most of their scores stay in L1 until the next pass.
 template <class T>
 inline constexpr int kGroupRows = Vectors<T>::width;
 
@@ -132,14 +132,14 @@ inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>
         return x;
 }
 
-// s -> phi(scale s + shift), for one row; and the sum of it, of which each element has a part.
+// s -> phi(scale s + shift), for one row. The elements of what it gives add up to the sum of phi.
 template <class T, class Act, class N, Masked masked>
-inline Vec<T> weigh_row(const Scores<T>& row, const Vectors<T>& a, T shift) {
+inline Vec<T> weigh_row(const Scores<T>& row, const Vectors<T>& scale, T shift) {
     T* const s = row.s;
     const Vectors<T> b(shift);
     Vectors<T> sum(0);
     const auto prepare = [&](std::int64_t c) {
-        return Act::template prepare<false>(argument<Act, N>(s + c, a, b));
+        return Act::template prepare<false>(argument<Act, N>(s + c, scale, b));
     };
     for_vectors<masked>(row, prepare, [&](std::int64_t c, const auto& x, const VectorsMask<T>* mask) {
         const Vectors<T> p = seen_or<T>(mask, Act::value(x), 0);
@@ -150,8 +150,8 @@ inline Vec<T> weigh_row(const Scores<T>& row, const Vectors<T>& a, T shift) {
     return fold(sum, Add());
 }
 
-// The same for a group of rows. Flattened, as the activation is fast only if all of it is inlined: shared
-// parts of value and slope are then computed once.
+// The same for a group of rows, each with its shift and its sum. Flattened, as the activation is fast only if
+// all of it is inlined: shared parts of value and slope are then computed once.
 template <class T, class Act, class N, Masked masked>
 [[gnu::noinline, gnu::flatten]] void weigh(const ScoreRows<T>& of, Range group, const T* shift, T* sum) {
     const Vectors<T> scale(of.scale);
@@ -167,7 +167,7 @@ inline void weigh(const ScoreRows<T>& of, Range group, const T* shift, T* sum) {
              : weigh<T, Act, N, Masked::no>(of, group, shift, sum);
 }
 
-// The same for one row, where that is faster.
+// The same for one row.
 template <class T, class Act, class N, Masked masked>
 [[gnu::noinline, gnu::flatten]] T weigh_alone(const Scores<T>& row, T shift) {
     return sum_of(weigh_row<T, Act, N, masked>(row, Vectors<T>(row.scale), shift));
@@ -192,7 +192,8 @@ template <class T>
     return sum_of(sum);
 }
 
-// As rounding keeps order, the largest score is that of the largest product, or of the smallest.
+// The smaller or the larger of two. As rounding keeps order, the largest score is that of the largest
+// product, or, where the scale is negative, of the smallest.
 template <bool smallest>
 struct Further {
     template <class V>
@@ -201,7 +202,7 @@ struct Further {
     }
 };
 
-// The largest product of a row, or the smallest, is one of the elements.
+// One of the elements is the largest product of a row, or the smallest.
 template <bool smallest, Masked masked, class T>
 inline Vec<T> row_extremes(const Scores<T>& row) {
     constexpr T beyond = smallest ? infinity<T>() : -infinity<T>();
@@ -233,7 +234,7 @@ inline void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
     of.shown ? row_maxima<Masked::yes>(of, group, maximum) : row_maxima<Masked::no>(of, group, maximum);
 }
 
-// That of one row.
+// The largest score of one row.
 template <Masked masked, class T>
 inline T row_maximum(const Scores<T>& row) {
     return row.scale * (row.scale < 0 ? reduce(row_extremes<true, masked>(row), Further<true>())

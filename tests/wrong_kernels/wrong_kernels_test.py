@@ -31,6 +31,24 @@ class Wrong:
 
 KERNELS = [
     Wrong(
+        "rows of a group have the shift of the first",
+        "lib/kernel/weigh.hpp",
+        "scale, shift[i]);",
+        "scale, shift[0]);",
+    ),
+    Wrong(
+        "a strip begins at the first line of v",
+        "lib/kernel/seen.hpp",
+        "b.data + lines.begin * b.line",
+        "b.data",
+    ),
+    Wrong(
+        "rows of v where they lie are taken as packed",
+        "lib/kernel/key_panels.hpp",
+        "count(keys), nullptr, v.stride};",
+        "count(keys), nullptr};",
+    ),
+    Wrong(
         "causal rows see one key too few",
         "lib/visibility.hpp",
         "v.beyond = bound(diagonal + 1);",
