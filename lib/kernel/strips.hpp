@@ -53,6 +53,18 @@ inline ScoreRow score_row(const ForwardRows<T>& row, std::int64_t r, std::int64_
     return {row.task.batch, head, query, first_key, common(relative(row.seen[r], first_key), columns)};
 }
 
+// The keys that a thread most likely reads after a key block of a head: the next block, or the first of the
+// next head; the same head's values where there is none.
+template <class T>
+RowAddresses addresses_after(const ForwardCall<T>& call, const RowIndex& at) {
+    if (at.row + call.block.keys < call.block.key_blocks.end * call.block.keys)
+        return addresses_of(call.k, {at.batch, at.head, at.row + call.block.keys});
+    const std::int64_t first = call.block.key_blocks.begin * call.block.keys;
+    if (at.head + 1 < call.n.kv_heads) return addresses_of(call.k, {at.batch, at.head + 1, first});
+    if (at.batch + 1 < call.n.batch) return addresses_of(call.k, {at.batch + 1, 0, first});
+    return addresses_of(call.v, at);
+}
+
 // Reads one of the key blocks that a task touches.
 template <class T>
 KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Range touched) {
@@ -60,10 +72,7 @@ KeyBlock<T> read_key_block(const ForwardRows<T>& row, std::int64_t key_block, Ra
     const Range keys = keys_of_block(call, key_block);
     KeyBlock<T> block = {keys, {}, {}, key_block == touched.begin ? Join::store : Join::add};
     if (call.reading == Reading::in_place) {
-        const RowIndex next = {row.task.batch, row.task.kv_head, keys.begin + call.block.keys};
-        block.after = key_block + 1 < touched.end
-                          ? addresses_of(call.k, next)
-                          : addresses_of(call.v, {row.task.batch, row.task.kv_head, keys.begin});
+        block.after = addresses_after(call, {row.task.batch, row.task.kv_head, keys.begin});
     } else if (call.reading == Reading::own) {
         block.panels = own_panels(call, row.task, key_block, row.scratch);
     } else {
