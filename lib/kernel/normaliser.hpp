@@ -50,6 +50,7 @@ inline constexpr RowState<T> kNoState = {0, -infinity<T>()};
 
 // Of each normaliser, what the passes over a row need:
 //   divides            phi is divided by a sum: forward adds it up, and backward subtracts delta
+//   in_groups          groups of rows are weighed together
 //   shifts<Act>        x = s + shift
 //   weight_power<Act>  p = weight^n phi(x), in backward
 
@@ -81,6 +82,7 @@ struct Divided {
 };
 
 struct MaximumAndSum : Divided {
+    static constexpr bool in_groups = true;
     template <class Act>
     static constexpr bool shifts = true;
     template <class Act>
@@ -91,9 +93,24 @@ struct MaximumAndSum : Divided {
         const T offset = Act::offset(parameter, head);
         return {offset == -infinity<T>() ? 0.0 : 1.0, offset};
     }
+    // Where every score so far is -inf, any finite maximum gives weights of 0.
+    template <class T>
+    static T shift_of(T maximum) {
+        return maximum == -infinity<T>() ? T(0) : -maximum;
+    }
+    // With the bits that the row has in a group.
+    template <class T, class Act>
+    static void weigh_row(const ScoreRows<T>& of, std::int64_t r) {
+        const Scores<T> row = scores_of(of, r);
+        const T before = of.state[r].maximum, here = row_maximum(row), most = here > before ? here : before;
+        const T rescale = most == before ? T(1) : first_of(exp(Vectors<T>(before - most)));
+        const T sum = hone::weigh_row<T, Act, MaximumAndSum>(row, shift_of(most));
+        of.state[r] = {of.state[r].sum * static_cast<double>(rescale) + sum, most};
+        of.rescale[r] = rescale;
+    }
     // No row waits for the one before: the maxima of a group are found first, and raised together.
     template <class T, class Act>
-    static void weigh(const ScoreRows<T>& of, Range group) {
+    static void weigh_group(const ScoreRows<T>& of, Range group) {
         constexpr int n = kGroupRows<T>;
         alignas(64) T maximum[n], change[n] = {}, shift[n], sum[n];
         row_maxima(of, group, maximum);
@@ -102,14 +119,13 @@ struct MaximumAndSum : Divided {
             const T before = most;
             most = maximum[i] > before ? maximum[i] : before;
             change[i] = before - most;
-            // Where every score so far is -inf, any finite maximum gives weights of 0.
-            shift[i] = most == -infinity<T>() ? T(0) : -most;
+            shift[i] = shift_of(most);
         }
         // Less than 0 where the maximum rose; NaN where it is infinite and was.
         const Vectors<T> lowered = load_vectors(change), zero(0);
         alignas(64) T rescale[n];
         store(rescale, exp(select(lowered < zero, lowered, zero)));
-        hone::weigh<T, Act, MaximumAndSum>(of, group, shift, sum);
+        hone::weigh_group<T, Act, MaximumAndSum>(of, group, shift, sum);
         for (std::int64_t i = 0; i < count(group); ++i) {
             double& total = of.state[group.begin + i].sum;
             total = total * static_cast<double>(rescale[i]) + sum[i];
@@ -150,6 +166,8 @@ inline T raise_maximum(RowState<T>& state, T most) {
 struct Sum : Divided {
     using Low = activation::Exponential;
 
+    // The search for the next row's maximum fills the gaps of a long chain of operations.
+    static constexpr bool in_groups = false;
     template <class Act>
     static constexpr bool shifts = false;
     // phi may be near overflow where e^-L is below the normal numbers, and so is ds: the weight is its root.
@@ -161,22 +179,17 @@ struct Sum : Divided {
         return kNoState<T>;
     }
     template <class T, class Act>
-    static void weigh(const ScoreRows<T>& of, Range group) {
-        // Row by row: the search for the next maximum fills the gaps of a long chain of operations.
-        for (std::int64_t r = group.begin; r < group.end; ++r) {
-            RowState<T>& state = of.state[r];
-            const T here = row_maximum(scores_of(of, r));
-            T most = here > state.maximum ? here : state.maximum;
-            if (most < static_cast<T>(Act::exponential_below)) {
-                MaximumAndSum::weigh<T, Low>(of, {r, r + 1});
-                continue;
-            }
-            T sum = weigh_alone<T, Act, Sum>(scores_of(of, r), 0);
-            most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
-            if (most > 0) sum = scale_weights(scores_of(of, r), natural_exp(-kLowered<T>));
-            of.rescale[r] = raise_maximum(state, most);
-            state.sum += sum;
-        }
+    static void weigh_row(const ScoreRows<T>& of, std::int64_t r) {
+        RowState<T>& state = of.state[r];
+        const Scores<T> row = scores_of(of, r);
+        const T here = row_maximum(row);
+        T most = here > state.maximum ? here : state.maximum;
+        if (most < static_cast<T>(Act::exponential_below)) return MaximumAndSum::weigh_row<T, Low>(of, r);
+        T sum = hone::weigh_row<T, Act, Sum>(row, 0);
+        most = sum > kLarge<T> || state.maximum > 0 ? kLowered<T> : T(0);
+        if (most > 0) sum = scale_weights(row, natural_exp(-kLowered<T>));
+        of.rescale[r] = raise_maximum(state, most);
+        state.sum += sum;
     }
     // The weight is e^(-L/2), which p takes twice. A row that is taken as exponential has a shift, as other
     // rows have none.
@@ -195,7 +208,7 @@ struct Sum : Divided {
 
 // Element-wise: nothing is carried, and rows have a shift and a weight.
 struct None {
-    static constexpr bool divides = false;
+    static constexpr bool divides = false, in_groups = true;
     template <class T, class Act>
     static bool counts_keys(const Parameters<T>& parameter) {
         return (Act::takes_shift && !parameter.shift) || (Act::takes_weight && parameter.weight == 0);
@@ -220,13 +233,18 @@ struct None {
         return kNoState<T>;
     }
     template <class T, class Act>
-    static void weigh(const ScoreRows<T>& of, Range group) {
+    static void weigh_row(const ScoreRows<T>& of, std::int64_t r) {
+        hone::weigh_row<T, Act, None>(scores_of(of, r), of.constant[r].shift);
+        of.rescale[r] = 1;
+    }
+    template <class T, class Act>
+    static void weigh_group(const ScoreRows<T>& of, Range group) {
         T shift[kGroupRows<T>];
         for (std::int64_t r = group.begin; r < group.end; ++r) {
             shift[r - group.begin] = of.constant[r].shift;
             of.rescale[r] = 1;
         }
-        hone::weigh<T, Act, None>(of, group, shift, static_cast<T*>(nullptr));
+        hone::weigh_group<T, Act, None>(of, group, shift, static_cast<T*>(nullptr));
     }
     template <class T>
     static Rescale<T> join(RowState<T>&, const RowState<T>&) {
@@ -247,10 +265,16 @@ struct None {
     }
 };
 
+// (A row with a mask comes alone.)
 template <class T, class Act, class N>
 void weigh_rows(const ScoreRows<T>& of) {
-    for (std::int64_t r = 0; r < of.rows; r += kGroupRows<T>)
-        N::template weigh<T, Act>(of, {r, smaller(r + kGroupRows<T>, of.rows)});
+    for (std::int64_t r = 0, end; r < of.rows; r = end) {
+        end = smaller(r + (N::in_groups ? kGroupRows<T> : 1), of.rows);
+        if (end - r == 1)
+            N::template weigh_row<T, Act>(of, r);
+        else if constexpr (N::in_groups)
+            N::template weigh_group<T, Act>(of, {r, end});
+    }
 }
 
 template <class T, class Act, class N>

@@ -137,6 +137,11 @@ inline Vec<T> fold(const Vectors<T>& x, Combine combine) {
 }
 
 template <class T>
+inline T first_of(const Vectors<T>& x) {
+    return Raw<T>::of(x.v[0])[0];
+}
+
+template <class T>
 inline T sum_of(const Vectors<T>& x) {
     return sum_of(fold(x, Add()));
 }

@@ -134,7 +134,7 @@ inline Vectors<T> argument(const T* s, const Vectors<T>& scale, const Vectors<T>
 
 // s -> phi(scale s + shift), for one row. The elements of what it gives add up to the sum of phi.
 template <class T, class Act, class N, Masked masked>
-inline Vec<T> weigh_row(const Scores<T>& row, const Vectors<T>& scale, T shift) {
+inline Vec<T> weigh_in_parts(const Scores<T>& row, const Vectors<T>& scale, T shift) {
     T* const s = row.s;
     const Vectors<T> b(shift);
     Vectors<T> sum(0);
@@ -150,33 +150,28 @@ inline Vec<T> weigh_row(const Scores<T>& row, const Vectors<T>& scale, T shift) 
     return fold(sum, Add());
 }
 
-// The same for a group of rows, each with its shift and its sum. Flattened, as the activation is fast only if
-// all of it is inlined: shared parts of value and slope are then computed once.
+// The same, and the sum. Flattened, as the activation is fast only if all of it is inlined: shared parts of
+// value and slope are then computed once.
 template <class T, class Act, class N, Masked masked>
-[[gnu::noinline, gnu::flatten]] void weigh(const ScoreRows<T>& of, Range group, const T* shift, T* sum) {
+[[gnu::noinline, gnu::flatten]] T weigh_row(const Scores<T>& row, T shift) {
+    const Vec<T> parts = weigh_in_parts<T, Act, N, masked>(row, Vectors<T>(row.scale), shift);
+    return N::divides ? sum_of(parts) : T(0);
+}
+template <class T, class Act, class N>
+inline T weigh_row(const Scores<T>& row, T shift) {
+    return row.shown ? weigh_row<T, Act, N, Masked::yes>(row, shift)
+                     : weigh_row<T, Act, N, Masked::no>(row, shift);
+}
+
+// The same for a group of rows without a mask, each with its shift and its sum.
+template <class T, class Act, class N>
+[[gnu::noinline, gnu::flatten]] void weigh_group(const ScoreRows<T>& of, Range group, const T* shift,
+                                                 T* sum) {
     const Vectors<T> scale(of.scale);
     Vec<T> parts[kGroupRows<T>];
     for (std::int64_t i = 0; i < count(group); ++i)
-        parts[i] = weigh_row<T, Act, N, masked>(scores_of(of, group.begin + i), scale, shift[i]);
+        parts[i] = weigh_in_parts<T, Act, N, Masked::no>(scores_of(of, group.begin + i), scale, shift[i]);
     if constexpr (N::divides) reduce_rows(parts, count(group), Add(), sum);
-}
-
-template <class T, class Act, class N>
-inline void weigh(const ScoreRows<T>& of, Range group, const T* shift, T* sum) {
-    of.shown ? weigh<T, Act, N, Masked::yes>(of, group, shift, sum)
-             : weigh<T, Act, N, Masked::no>(of, group, shift, sum);
-}
-
-// The same for one row.
-template <class T, class Act, class N, Masked masked>
-[[gnu::noinline, gnu::flatten]] T weigh_alone(const Scores<T>& row, T shift) {
-    return sum_of(weigh_row<T, Act, N, masked>(row, Vectors<T>(row.scale), shift));
-}
-
-template <class T, class Act, class N>
-inline T weigh_alone(const Scores<T>& row, T shift) {
-    return row.shown ? weigh_alone<T, Act, N, Masked::yes>(row, shift)
-                     : weigh_alone<T, Act, N, Masked::no>(row, shift);
 }
 
 // p -> factor p; gives their sum. What is not seen is 0.
@@ -215,26 +210,7 @@ inline Vec<T> row_extremes(const Scores<T>& row) {
     return fold(extreme, further);
 }
 
-// The largest score of each row of a group.
-template <bool smallest, Masked masked, class T>
-[[gnu::noinline]] void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
-    Vec<T> extremes[kGroupRows<T>];
-    for (std::int64_t i = 0; i < count(group); ++i)
-        extremes[i] = row_extremes<smallest, masked>(scores_of(of, group.begin + i));
-    reduce_rows(extremes, count(group), Further<smallest>(), maximum);
-    for (std::int64_t i = 0; i < count(group); ++i) maximum[i] *= of.scale;
-}
-template <Masked masked, class T>
-inline void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
-    of.scale < 0 ? row_maxima<true, masked>(of, group, maximum)
-                 : row_maxima<false, masked>(of, group, maximum);
-}
-template <class T>
-inline void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
-    of.shown ? row_maxima<Masked::yes>(of, group, maximum) : row_maxima<Masked::no>(of, group, maximum);
-}
-
-// The largest score of one row.
+// The largest score of a row.
 template <Masked masked, class T>
 inline T row_maximum(const Scores<T>& row) {
     return row.scale * (row.scale < 0 ? reduce(row_extremes<true, masked>(row), Further<true>())
@@ -242,12 +218,26 @@ inline T row_maximum(const Scores<T>& row) {
 }
 // Out of the way of rows without a mask.
 template <class T>
-[[gnu::noinline]] inline T masked_row_maximum(const Scores<T>& row) {
+[[gnu::noinline, gnu::flatten]] T masked_row_maximum(const Scores<T>& row) {
     return row_maximum<Masked::yes>(row);
 }
 template <class T>
 inline T row_maximum(const Scores<T>& row) {
     return row.shown ? masked_row_maximum(row) : row_maximum<Masked::no>(row);
+}
+
+// The largest score of each row of a group without a mask.
+template <bool smallest, class T>
+[[gnu::noinline, gnu::flatten]] void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
+    Vec<T> extremes[kGroupRows<T>];
+    for (std::int64_t i = 0; i < count(group); ++i)
+        extremes[i] = row_extremes<smallest, Masked::no>(scores_of(of, group.begin + i));
+    reduce_rows(extremes, count(group), Further<smallest>(), maximum);
+    for (std::int64_t i = 0; i < count(group); ++i) maximum[i] *= of.scale;
+}
+template <class T>
+inline void row_maxima(const ScoreRows<T>& of, Range group, T* maximum) {
+    of.scale < 0 ? row_maxima<true>(of, group, maximum) : row_maxima<false>(of, group, maximum);
 }
 
 }  // namespace
