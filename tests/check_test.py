@@ -60,7 +60,9 @@ def check_right(work):
     check("--implementation", naive, "--family", "masks", status=1)  # nothing ran
     check("--implementation", naive, "--case", "forward/softmax/f32/several_blocks")
     listed = check("--implementation", naive, "--family", "causality", "--list").split()
-    expect(len(listed) == 22 and "forward/softmax/f32/top_left_square" in listed, "the cases are listed wrongly")
+    causal = forward(printed, "causality")["run"]
+    expect(len(listed) == causal > 0, f"{len(listed)} cases are listed, {causal} ran")
+    expect("forward/softmax/f32/top_left_square" in listed, "the cases are listed wrongly")
     if EXAMPLE:
         printed = check("--implementation", EXAMPLE[0], "--search", 200)
         expect("OpenBLAS" in printed and forward(printed, "causality")["run"] > 0, "the example runs next to nothing")
