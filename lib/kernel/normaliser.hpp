@@ -121,7 +121,7 @@ struct MaximumAndSum : Divided {
             change[i] = before - most;
             shift[i] = shift_of(most);
         }
-        // Less than 0 where the maximum rose; NaN where it is infinite and was.
+        // Below 0 where the maximum rose; NaN where it was infinite and still is.
         const Vectors<T> lowered = load_vectors(change), zero(0);
         alignas(64) T rescale[n];
         store(rescale, exp(select(lowered < zero, lowered, zero)));
