@@ -53,7 +53,8 @@ Implementation::Implementation()
 }
 
 Implementation::Implementation(const std::string& file) : file_(file) {
-    // A library that an older g++ linked with -ffast-math makes the thread that loads it flush denormal numbers.
+    // A library that an older g++ linked with -ffast-math makes the thread that loads it flush denormal
+    // numbers.
     const KeptEnvironment kept;
     void* const library = open(file);
     const char* (*text)() = nullptr;
