@@ -15,11 +15,14 @@
 namespace hone::test {
 namespace {
 
-// One head that is cut into several blocks of rows and of keys; few queries and many keys, as in decoding;
-// many small heads; the queries of all samples and the gradients of all heads the same; broadcast inputs
-// whose gradients are sums over everything.
+// One head that is cut into several blocks of rows and of keys; a last row that is weighed alone or in a
+// group, as blocks are cut for more threads; few queries and many keys, as in decoding; many small heads; the
+// queries of all samples and the gradients of all heads the same; broadcast inputs whose gradients are sums
+// over everything.
 const Spec kShapes[] = {
     {.name = "one_head", .queries = 203, .keys = 401, .key_dim = 9, .mask = Mask::bottom_right},
+    {.name = "one_row_of_201_alone", .queries = 201, .keys = 1001, .key_dim = 9},
+    {.name = "one_row_of_193_alone", .queries = 193, .keys = 1001, .key_dim = 9},
     {.name = "few_queries", .query_heads = 2, .queries = 3, .keys = 2101},
     {.name = "sixteen_queries", .queries = 16, .keys = 90, .key_dim = 37},
     {.name = "some_queries", .query_heads = 2, .queries = 21, .keys = 1501},
